@@ -1,0 +1,101 @@
+"""Swift: REST services with the productivity of ViewSets and the speed of compiled code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .app import App
+    from .http import (
+        BadRequest,
+        Conflict,
+        FileResponse,
+        Forbidden,
+        HTMLResponse,
+        JSONResponse,
+        NotFound,
+        Problem,
+        RedirectResponse,
+        Request,
+        Response,
+        StaticFiles,
+        StreamingResponse,
+        TextResponse,
+        Unauthorized,
+        UploadFile,
+    )
+    from .routing import Body, Cookie, File, Form, Header, Path, Query, Router
+    from .schemas import UNSET, Schema
+
+# PERF: names are imported when they are first asked for, so that an application pays for what it uses.
+_WHERE = {
+    "app": ("App",),
+    "http": (
+        "BadRequest",
+        "Conflict",
+        "FileResponse",
+        "Forbidden",
+        "HTMLResponse",
+        "JSONResponse",
+        "NotFound",
+        "Problem",
+        "RedirectResponse",
+        "Request",
+        "Response",
+        "StaticFiles",
+        "StreamingResponse",
+        "TextResponse",
+        "Unauthorized",
+        "UploadFile",
+    ),
+    "routing": ("Body", "Cookie", "File", "Form", "Header", "Path", "Query", "Router"),
+    "schemas": ("UNSET", "Schema"),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "UNSET",
+    "App",
+    "BadRequest",
+    "Body",
+    "Conflict",
+    "Cookie",
+    "File",
+    "FileResponse",
+    "Forbidden",
+    "Form",
+    "HTMLResponse",
+    "Header",
+    "JSONResponse",
+    "NotFound",
+    "Path",
+    "Problem",
+    "Query",
+    "RedirectResponse",
+    "Request",
+    "Response",
+    "Router",
+    "Schema",
+    "StaticFiles",
+    "StreamingResponse",
+    "TextResponse",
+    "Unauthorized",
+    "UploadFile",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        from importlib import import_module
+
+        value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,36 @@
+cdef class Request:
+    cdef readonly dict scope
+    cdef public object receive
+    cdef public object send
+    cdef public object app
+    cdef public object user
+    cdef public object auth
+    cdef public object route
+    cdef public Py_ssize_t max_body_size
+    cdef public object callbacks
+    cdef public object cached_body
+    cdef public object cached_form
+    cdef public bint consumed
+    cdef public object stack
+    cdef object _state
+    cdef object _headers
+    cdef object _query
+    cdef object _cookies
+    cdef object _path_params
+    cdef tuple path_names
+    cdef list path_values
+
+
+cdef class Response:
+    cdef public int status
+    cdef public object body
+    cdef public list raw_headers
+    cdef object _headers
+    cdef tuple messages(self, bint head)
+
+
+cdef list header_list(dict scope)
+cdef bytes find_header(list headers, bytes name)
+cdef tuple content_length(Py_ssize_t length)
+cdef tuple make_messages(int status, list headers, bytes body, bint head)
+cpdef object encode_header(object name, object value)

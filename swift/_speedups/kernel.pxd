@@ -1,0 +1,82 @@
+from swift._speedups.http cimport Request
+from swift._speedups.router cimport Tree
+
+
+cdef class Slot:
+    cdef readonly int source
+    cdef readonly int kind
+    cdef readonly Py_ssize_t position
+    cdef readonly Py_ssize_t index
+    cdef readonly bytes name
+    cdef readonly bint required
+    cdef readonly bint many
+    cdef readonly object default
+    cdef readonly object default_factory
+    cdef readonly object convert
+    cdef readonly object explain
+    cdef long long lowest
+    cdef long long highest
+    cdef Py_ssize_t shortest
+    cdef Py_ssize_t longest
+    cdef object value_of_text(self, const char* text, Py_ssize_t length)
+    cdef object value_of(self, str text)
+
+
+cdef class Plan:
+    cdef readonly str name
+    cdef readonly tuple slots
+    cdef Py_ssize_t slot_count
+    cdef readonly tuple path_names
+    cdef readonly int status
+    cdef readonly int encoding
+    cdef readonly int calling
+    cdef readonly bint direct
+    cdef readonly bint reads_body
+    cdef readonly object handler
+    cdef readonly tuple arguments
+    cdef readonly tuple keywords
+    cdef readonly object encode
+    cdef readonly object decode_body
+    cdef readonly object content_types
+    cdef readonly object default_body
+    cdef readonly bint body_required
+    cdef readonly Py_ssize_t max_body_size
+    cdef readonly object reject
+    cdef readonly object refuse
+    cdef readonly object response_class
+    cdef readonly tuple content_type
+    cdef readonly bytes media_type
+    cdef list query_slots
+    cdef list other_slots
+    cdef Py_ssize_t body_position
+    cdef list bind_scope(self, dict scope, Request request, list path_values, object parse_cookies)
+    cdef int bind_query(self, dict scope, list values, list errors) except -1
+    cdef object call(self, list values)
+    cpdef object bind_body(self, list values, bytes body)
+    cdef tuple messages_of(self, object result, bint head)
+    cdef int check_accept(self, dict scope) except -1
+    cdef int check_content(self, dict scope) except -1
+
+
+cdef class Pending:
+    cdef readonly Plan plan
+    cdef readonly int stage
+    cdef readonly list path_values
+    cdef readonly Request request
+    cdef readonly object awaitable
+    cdef readonly object yielded
+    cdef readonly bint head
+
+
+cdef class Kernel:
+    cdef readonly Tree tree
+    cdef dict hosts
+    cdef object request_class
+    cdef object parse_cookies
+    cdef object app
+    cdef tuple bindings
+    cdef bytes not_found_body
+    cdef bint redirect_slashes
+    cdef Tree tree_of(self, dict scope)
+    cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values)
+    cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method)

@@ -1,0 +1,411 @@
+"""The route tree: a radix tree over the UTF-8 bytes of the path, with backtracking.
+
+Rule 1: at every point of the path the choices are tried in one fixed order: literal text, then
+parameters by rank (int, float, date, uuid, custom, str; the one with more literal text around
+it first), then a `path` parameter. The first way through that ends at a leaf serving the
+method wins.
+
+Rule 2: a parameter takes a whole segment, or the part of it that its literal neighbours leave.
+Between two parameters the literal's first occurrence ends the left one; the literal that ends a
+segment is compared with the segment's end. No choice is left open inside a segment, so each
+node of the tree is visited at most once per starting point and no path costs more than
+tree size x path length. One template has at most one `path` parameter, for the same reason.
+
+Rule 3: values are converted while walking. A converter that refuses a text makes the walk go
+on elsewhere, so `/users/{id:int}` and `/users/{name}` live together.
+
+Paths without parameters never reach the tree: they stand in a dict of their own, which is
+right because literal text outranks everything at every segment.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.string cimport memchr, memcmp
+
+from datetime import date
+from uuid import UUID
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+# Converter kinds; the order is the order of precedence.
+cdef enum:
+    INT = 0
+    FLOAT = 1
+    DATE = 2
+    UUID_ = 3
+    CUSTOM = 4
+    STR = 5
+    PATH = 6
+    REST = 7
+
+KINDS = {"int": INT, "float": FLOAT, "date": DATE, "uuid": UUID_, "str": STR, "path": PATH, "rest": REST}
+
+
+cdef object parse_int(const char* text, Py_ssize_t length):
+    """A decimal integer of at most 18 digits (always inside 64 bits), or None."""
+    cdef Py_ssize_t i = 0
+    cdef long long value = 0
+    cdef bint negative = False
+    cdef char c
+    if length > 0 and text[0] == c'-':
+        negative = True
+        i = 1
+    if length == i or length - i > 18:
+        return None
+    while i < length:
+        c = text[i]
+        if c < c'0' or c > c'9':
+            return None
+        value = value * 10 + (c - c'0')
+        i += 1
+    return -value if negative else value
+
+
+cdef object parse_float(const char* text, Py_ssize_t length):
+    """Digits, optionally signed, with at most one dot; no exponent, NaN or infinity."""
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t digits = 0
+    cdef bint dot = False
+    if length > 0 and text[0] == c'-':
+        i = 1
+    if length > 64:
+        return None
+    while i < length:
+        if text[i] == c'.' and not dot:
+            dot = True
+        elif c'0' <= text[i] <= c'9':
+            digits += 1
+        else:
+            return None
+        i += 1
+    if digits == 0:
+        return None
+    return float(text[:length])
+
+
+cdef object parse_date(const char* text, Py_ssize_t length):
+    """`YYYY-MM-DD` (RFC 3339 full-date), or None."""
+    cdef Py_ssize_t i
+    if length != 10 or text[4] != c'-' or text[7] != c'-':
+        return None
+    for i in range(10):
+        if i != 4 and i != 7 and not c'0' <= text[i] <= c'9':
+            return None
+    try:
+        return date.fromisoformat(text[:10].decode("ascii"))
+    except ValueError:
+        return None
+
+
+cdef object parse_uuid(const char* text, Py_ssize_t length):
+    """The hyphenated form of RFC 9562 section 4, either case, or None."""
+    cdef Py_ssize_t i
+    cdef char c
+    if length != 36:
+        return None
+    for i in range(36):
+        c = text[i]
+        if i == 8 or i == 13 or i == 18 or i == 23:
+            if c != c'-':
+                return None
+        elif not (c'0' <= c <= c'9' or c'a' <= c <= c'f' or c'A' <= c <= c'F'):
+            return None
+    return UUID(text[:36].decode("ascii"))
+
+
+cdef object convert_text(int kind, object custom, const char* text, Py_ssize_t length):
+    """The value of one parameter, or None when its converter refuses the text."""
+    if length == 0 and kind != REST:
+        return None
+    if kind == STR or kind == PATH or kind == REST:
+        return PyUnicode_DecodeUTF8(text, length, NULL)
+    if kind == INT:
+        return parse_int(text, length)
+    if kind == FLOAT:
+        return parse_float(text, length)
+    if kind == DATE:
+        return parse_date(text, length)
+    if kind == UUID_:
+        return parse_uuid(text, length)
+    try:
+        return custom(PyUnicode_DecodeUTF8(text, length, NULL))
+    except ValueError:
+        return None
+
+
+cdef Py_ssize_t find_bytes(const char* path, Py_ssize_t start, Py_ssize_t end, bytes needle) noexcept:
+    """Where `needle` first stands in path[start:end], or -1."""
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(needle)
+    cdef const char* text = PyBytes_AS_STRING(needle)
+    while start + length <= end:
+        if memcmp(path + start, text, length) == 0:
+            return start
+        start += 1
+    return -1
+
+
+cdef class Leaf:
+    """What stands at the end of one path template: an endpoint per method."""
+
+    def __cinit__(self):
+        self.endpoints = {}
+        self.any_method = None
+
+    cdef object find(self, str method):
+        found = self.endpoints.get(method)
+        return self.any_method if found is None else found
+
+
+cdef class Edge:
+    """One parameter segment (from its first parameter on) and the node behind it.
+
+    `pieces` alternates parameters `(kind, custom converter or None)` and literal bytes.
+    """
+
+    def __cinit__(self, tuple pieces, tuple rank):
+        self.pieces = pieces
+        self.rank = rank
+        self.target = Node(b"")
+        self.kind = pieces[0][0]
+        self.convert = pieces[0][1]
+        self.single = len(pieces) == 1
+
+    cdef Py_ssize_t take(self, const char* path, Py_ssize_t start, Py_ssize_t end, list values) except -2:
+        """Read one segment; its values are appended. Returns where it ends, -1 when it does not fit."""
+        cdef const char* slash = <const char*>memchr(path + start, c'/', end - start)
+        cdef Py_ssize_t stop = end if slash == NULL else slash - path
+        cdef Py_ssize_t at = start
+        cdef Py_ssize_t cut
+        cdef Py_ssize_t i
+        cdef Py_ssize_t count
+        if self.single:
+            value = convert_text(self.kind, self.convert, path + start, stop - start)
+            if value is None:
+                return -1
+            values.append(value)
+            return stop
+        count = len(self.pieces)
+        for i in range(0, count, 2):
+            if i + 1 == count:
+                cut = stop
+            elif i + 2 == count:
+                literal = <bytes>self.pieces[i + 1]
+                cut = stop - PyBytes_GET_SIZE(literal)
+                if cut <= at or memcmp(path + cut, PyBytes_AS_STRING(literal), PyBytes_GET_SIZE(literal)) != 0:
+                    return -1
+            else:
+                # A parameter takes at least one byte, so the literal is looked for behind it.
+                cut = find_bytes(path, at + 1, stop, <bytes>self.pieces[i + 1])
+                if cut < 0:
+                    return -1
+            kind, custom = self.pieces[i]
+            value = convert_text(kind, custom, path + at, cut - at)
+            if value is None:
+                return -1
+            values.append(value)
+            at = cut if i + 1 == count else cut + PyBytes_GET_SIZE(<bytes>self.pieces[i + 1])
+        return stop
+
+
+cdef class Node:
+    """A piece of literal text, what may follow it, and the leaf that ends here, if any."""
+
+    def __cinit__(self, bytes prefix):
+        self.set_prefix(prefix)
+        self.first_bytes = b""
+        self.children = []
+        self.edges = []
+        self.leaf = None
+
+    def set_prefix(self, bytes prefix):
+        self.prefix = prefix
+        self.prefix_bytes = PyBytes_AS_STRING(prefix)
+        self.prefix_length = PyBytes_GET_SIZE(prefix)
+
+    def insert_literal(self, bytes text):
+        """The node that stands behind `text`, made where it is missing."""
+        cdef Node child, parent
+        cdef Py_ssize_t common
+        if not text:
+            return self
+        index = self.first_bytes.find(text[:1])
+        if index < 0:
+            child = Node(text)
+            self.first_bytes += text[:1]
+            self.children.append(child)
+            return child
+        child = self.children[index]
+        common = 0
+        while common < len(text) and common < len(child.prefix) and text[common] == child.prefix[common]:
+            common += 1
+        if common < len(child.prefix):
+            parent = Node(child.prefix[:common])
+            child.set_prefix(child.prefix[common:])
+            parent.first_bytes = child.prefix[:1]
+            parent.children.append(child)
+            self.children[index] = parent
+            child = parent
+        return child.insert_literal(text[common:])
+
+    def insert_edge(self, tuple pieces, tuple rank):
+        cdef Edge edge
+        for edge in self.edges:
+            if edge.pieces == pieces:
+                return edge.target
+        edge = Edge(pieces, rank)
+        self.edges.append(edge)
+        self.edges.sort(key=rank_of)
+        return edge.target
+
+    def ensure_leaf(self):
+        if self.leaf is None:
+            self.leaf = Leaf()
+        return self.leaf
+
+    cdef object match(self, const char* path, Py_ssize_t start, Py_ssize_t end, str method, list values, list passed):
+        """The endpoint behind path[start:end], None when there is none.
+
+        Leaves that end here but do not serve the method are appended to `passed` (for `Allow`).
+        """
+        cdef Node child
+        cdef Edge edge
+        cdef Py_ssize_t stop, mark
+        cdef const char* at
+        if start == end:
+            if self.leaf is not None:
+                found = self.leaf.find(method)
+                if found is not None:
+                    return found
+                if passed is not None:
+                    passed.append(self.leaf)
+        else:
+            at = <const char*>memchr(PyBytes_AS_STRING(self.first_bytes), path[start], PyBytes_GET_SIZE(self.first_bytes))
+            if at != NULL:
+                child = <Node>self.children[at - PyBytes_AS_STRING(self.first_bytes)]
+                stop = start + child.prefix_length
+                if stop <= end and memcmp(path + start, child.prefix_bytes, child.prefix_length) == 0:
+                    found = child.match(path, stop, end, method, values, passed)
+                    if found is not None:
+                        return found
+        for edge in self.edges:
+            mark = len(values)
+            if edge.kind == REST:
+                values.append(PyUnicode_DecodeUTF8(path + start, end - start, NULL))
+                found = edge.target.match(path, end, end, method, values, passed)
+                if found is not None:
+                    return found
+                del values[mark:]
+            elif edge.kind == PATH:
+                # The longest reading first; it may end only before a slash or at the end.
+                stop = end
+                while stop > start:
+                    if stop == end or path[stop] == c'/':
+                        # PERF: decoded only once the rest fits; a hostile path of 30,000 slashes
+                        # would otherwise be copied 30,000 times.
+                        values.append(None)
+                        found = edge.target.match(path, stop, end, method, values, passed)
+                        if found is not None:
+                            values[mark] = PyUnicode_DecodeUTF8(path + start, stop - start, NULL)
+                            return found
+                        del values[mark:]
+                    stop -= 1
+            elif start < end:
+                stop = edge.take(path, start, end, values)
+                if stop >= 0:
+                    found = edge.target.match(path, stop, end, method, values, passed)
+                    if found is not None:
+                        return found
+                if len(values) > mark:
+                    del values[mark:]
+        return None
+
+
+def rank_of(Edge edge):
+    return edge.rank
+
+
+cdef class Tree:
+    """All routes of one host. Built once at start; matching never changes it."""
+
+    def __cinit__(self):
+        self.static = {}
+        self.root = Node(b"")
+        self.has_parameters = False
+
+    def leaf(self, tuple segments):
+        """The leaf of a template, made where it is missing.
+
+        `segments` is a tuple of literal `bytes` and of tuples `(pieces, rank)`, in path order.
+        """
+        cdef Node node
+        if len(segments) == 1 and isinstance(segments[0], bytes):
+            return self.static.setdefault(segments[0].decode(), Leaf())
+        self.has_parameters = True
+        node = self.root
+        for segment in segments:
+            if isinstance(segment, bytes):
+                node = node.insert_literal(segment)
+            else:
+                node = node.insert_edge(*segment)
+        return node.ensure_leaf()
+
+    def add(self, tuple segments, str method, endpoint):
+        """Serve `method` (or, for "*", every method without an endpoint of its own) by `endpoint`."""
+        cdef Leaf leaf = self.leaf(segments)
+        if method == "*":
+            leaf.any_method = endpoint
+        else:
+            leaf.endpoints[method] = endpoint
+
+    def endpoint_at(self, tuple segments, str method):
+        """What exactly this template already serves for `method`, or None: the test for conflicts."""
+        cdef Leaf leaf = self.leaf(segments)
+        return leaf.any_method if method == "*" else leaf.endpoints.get(method)
+
+    cdef object match_static(self, str path, str method):
+        """The endpoint of a route without parameters, or None."""
+        found = self.static.get(path)
+        return None if found is None else (<Leaf>found).find(method)
+
+    cdef object match_parameters(self, str path, str method, list values):
+        """The endpoint of a route with parameters, or None; their values are appended."""
+        cdef const char* text
+        cdef Py_ssize_t size
+        if not self.has_parameters:
+            return None
+        try:
+            text = PyUnicode_AsUTF8AndSize(path, &size)
+        except UnicodeEncodeError:
+            return None
+        return self.root.match(text, 0, size, method, values, None)
+
+    def find(self, str path, str method):
+        """`(endpoint, values)` of the best route, or None."""
+        values = []
+        found = self.match_static(path, method)
+        if found is None:
+            found = self.match_parameters(path, method, values)
+        return None if found is None else (found, values)
+
+    def allowed(self, str path):
+        """Every method that some route serves at this path, sorted: the `Allow` of RFC 9110 section 10.2.1."""
+        cdef Leaf leaf
+        cdef const char* text
+        cdef Py_ssize_t size
+        passed = []
+        found = self.static.get(path)
+        if found is not None:
+            passed.append(found)
+        if self.has_parameters:
+            try:
+                text = PyUnicode_AsUTF8AndSize(path, &size)
+            except UnicodeEncodeError:
+                return ()
+            self.root.match(text, 0, size, "", [], passed)
+        methods = set()
+        for leaf in passed:
+            methods.update(leaf.endpoints)
+        if methods:
+            methods.add("OPTIONS")
+        return tuple(sorted(methods))

@@ -1,0 +1,75 @@
+"""Start and stop: the app's own parts, its `lifespan`, and the lifespans of mounted apps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class LifespanFailed(RuntimeError):
+    """A mounted application reported that it cannot start."""
+
+
+@asynccontextmanager
+async def mounted_lifespan(app: Any, state: dict[str, Any]) -> AsyncIterator[None]:
+    """Run the lifespan of an ASGI application as its server would, in a task of its own.
+
+    An application that does not know the lifespan protocol raises or returns before it answers;
+    that is its right (ASGI lifespan, section "Scope"), and it is served without.
+    """
+    to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+    task = asyncio.ensure_future(app(scope, to_app.get, from_app.put))
+    if await _exchange(task, to_app, from_app, "lifespan.startup") is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        await _exchange(task, to_app, from_app, "lifespan.shutdown")
+        await task
+
+
+async def _exchange(
+    task: asyncio.Future[Any], to_app: asyncio.Queue[Any], from_app: asyncio.Queue[Any], event: str
+) -> dict[str, Any] | None:
+    """Send one event and return the answer; None when the application ends without one."""
+    await to_app.put({"type": event})
+    answer = asyncio.ensure_future(from_app.get())
+    await asyncio.wait((task, answer), return_when=asyncio.FIRST_COMPLETED)
+    if not answer.done() and from_app.empty():
+        answer.cancel()
+        if event == "lifespan.startup":
+            task.exception()
+            return None
+        task.result()
+        return None
+    message: dict[str, Any] = await answer
+    if message["type"].endswith(".failed"):
+        raise LifespanFailed(f"A mounted application failed at {event}: {message.get('message', '')}")
+    return message
+
+
+async def serve_lifespan(app: Any, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The lifespan protocol (ASGI lifespan 2.0): start when told, stop when told, say what failed."""
+    message = await receive()
+    if message["type"] != "lifespan.startup":
+        raise RuntimeError(f"Expected `lifespan.startup`, got `{message['type']}`.")
+    try:
+        await app.start(scope.get("state"))
+    except BaseException as error:
+        await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+        raise
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    try:
+        await app.stop()
+    except BaseException as error:
+        await send({"type": "lifespan.shutdown.failed", "message": f"{type(error).__name__}: {error}"})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})

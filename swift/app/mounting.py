@@ -1,0 +1,58 @@
+"""Mounted ASGI applications as endpoints, so that middleware sees them like any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swift._speedups.kernel import strip_root_path
+from swift.http import Request, Response
+from swift.routing.endpoint import Endpoint
+
+
+class MountedResponse(Response):
+    """The answer of a mounted application, made while it is sent.
+
+    Headers that middleware sets here are added to the ones the application sends.
+    """
+
+    __slots__ = ("app", "request", "scope")
+    streaming = True
+
+    def __init__(self, app: Any, scope: dict[str, Any], request: Request) -> None:
+        super().__init__()
+        self.app = app
+        self.scope = scope
+        self.request = request
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        added = self.raw_headers
+
+        async def send_with_headers(message: dict[str, Any]) -> None:
+            if added and message["type"] == "http.response.start":
+                replaced = {name for name, _ in added}
+                kept = [pair for pair in message.get("headers", ()) if pair[0] not in replaced]
+                message = {**message, "headers": kept + added}
+            await send(message)
+
+        await self.app(self.scope, receive, send_with_headers)
+
+
+def mounted_scope(scope: dict[str, Any], mount_path: str, state: dict[str, Any]) -> dict[str, Any]:
+    """The scope for an application mounted at `mount_path`: the root path grows, the path stays whole."""
+    root_path = scope.get("root_path", "").rstrip("/")
+    path = strip_root_path(scope["path"], root_path) if root_path else scope["path"]
+    child = {**scope, "root_path": root_path + mount_path, "path": root_path + path}
+    if "state" in scope or state:
+        child["state"] = {**state}
+    return child
+
+
+class MountEndpoint(Endpoint):
+    """Everything below a mount's path, whatever the method."""
+
+    __slots__ = ("app", "mount_path", "state")
+
+    async def respond(self, request: Request) -> Response:
+        return MountedResponse(self.app, mounted_scope(request.scope, self.mount_path, self.state), request)
+
+

@@ -1,0 +1,151 @@
+"""The request: what the server's scope says, read when asked for, and the body behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from swift._speedups import http as _http
+
+from .cookies import parse_cookies
+from .headers import Headers, QueryParams
+from .problems import BadRequest, ClientDisconnect, ContentTooLarge
+
+if TYPE_CHECKING:
+    from .forms import FormData
+
+
+class Request(_http.Request):
+    """One HTTP request.
+
+    `headers`, `query`, `cookies` and `path_params` are parsed on first use; the body is read by
+    `body`, `json`, `form` or `stream`. `state` is a dict of this request's own.
+    """
+
+    __slots__ = ()
+
+    make_headers = Headers
+    make_query = QueryParams
+    make_cookies = staticmethod(parse_cookies)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in the chunks the server hands out. It can be streamed once.
+
+        Raises ContentTooLarge as soon as more than `max_body_size` bytes came (RFC 9110 section
+        15.5.14), ClientDisconnect when the client leaves before the end.
+        """
+        if self.cached_body is not None:
+            yield self.cached_body
+            return
+        if self.consumed:
+            raise RuntimeError("The body of this request was already streamed; read it once, or use `await request.body()`.")
+        self.consumed = True
+        limit = self.max_body_size
+        announced = self.header(b"content-length")
+        if 0 <= limit and announced is not None and announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
+            raise too_large(limit)
+        received = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect("The client left before its request was complete.")
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if 0 <= limit < received:
+                raise too_large(limit)
+            if chunk:
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+    async def body(self) -> bytes:
+        """The whole body; kept, so that it can be asked for again."""
+        if self.cached_body is None:
+            self.cached_body = b"".join([chunk async for chunk in self.stream()])
+        body: bytes = self.cached_body
+        return body
+
+    async def json(self, type: Any = Any) -> Any:
+        """The body decoded as JSON into `type`; a Problem with every error when it does not fit."""
+        from swift.schemas import DECODE_ERRORS, compile_body
+
+        body = await self.body()
+        decoder = compile_body(type)
+        try:
+            return decoder.decode(body)
+        except DECODE_ERRORS:
+            status, errors = decoder.explain(body)
+        raise malformed_body(status, errors)
+
+    async def form(self) -> FormData:
+        """The fields and files of a form, of either media type. Files close when the request ends."""
+        if self.cached_form is None:
+            from .forms import parse_form
+
+            self.cached_form = await parse_form(self.headers.get("content-type", ""), self.stream())
+        form: FormData = self.cached_form
+        return form
+
+    async def close(self) -> None:
+        """Release what the body holds open; the application calls it after the answer."""
+        if self.cached_form is not None:
+            await self.cached_form.aclose()
+
+    def after_response(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call `function` once the answer is sent: best effort, drained on shutdown, errors logged."""
+        if self.callbacks is None:
+            self.callbacks = []
+        self.callbacks.append((function, args, kwargs))
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has left. Waits for the server's next event: the body must have been read."""
+        return bool((await self.receive())["type"] == "http.disconnect")
+
+    @property
+    def host(self) -> str:
+        """The authority the client asked for, or the server's address when there is no usable Host header."""
+        host = self.header(b"host")
+        if host is not None and _is_authority(host):
+            return host.decode("ascii")
+        server = self.scope.get("server")
+        if not server:
+            return "localhost"
+        name, port = server[0], server[1]
+        return name if port in (None, 80, 443) else f"{name}:{port}"
+
+    @property
+    def base_url(self) -> str:
+        """`scheme://host` and the root path, ending in a slash."""
+        return f"{self.scheme}://{self.host}{self.scope.get('root_path', '').rstrip('/')}/"
+
+    @property
+    def url(self) -> str:
+        from urllib.parse import quote
+
+        query = self.query_string.decode("latin-1")
+        path = quote(self.path, safe="/:@!$&'()*+,;=~-._")
+        return f"{self.scheme}://{self.host}{path}" + (f"?{query}" if query else "")
+
+    def url_for(self, name: str, **params: Any) -> str:
+        """The absolute URL of a named route."""
+        path: str = self.app.url_for(name, **params)
+        return self.base_url.rstrip("/") + path
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
+
+
+def too_large(limit: int) -> ContentTooLarge:
+    return ContentTooLarge(f"The body is larger than the {limit} bytes allowed here.")
+
+
+def malformed_body(status: int, errors: Any) -> BadRequest:
+    """The problem for a body that is not what was expected: 400 malformed, 422 of another shape."""
+    detail = "The body is malformed." if status == 400 else "The request is invalid."
+    return BadRequest(detail, status=status, errors=errors)
+
+
+def _is_authority(host: bytes) -> bool:
+    # RFC 3986 section 3.2 without userinfo: enough to keep control characters, spaces and paths out of URLs.
+    allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:[]%"
+    return bool(host) and not host.strip(allowed) and not host.translate(None, allowed)

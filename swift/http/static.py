@@ -1,0 +1,111 @@
+"""A directory served as files, for `app.mount`.
+
+Only what a URL names plainly is looked for. A path is refused, with the same 404 as a missing
+file, when any of its segments could mean something else to some file system or some proxy:
+`.` and `..`, empty segments, backslashes, colons (drive letters, NTFS streams), control characters,
+trailing dots and blanks (Windows drops them), and slashes that came percent-encoded. What is then
+found must lie in the directory after symbolic links are followed.
+"""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+from urllib.parse import quote
+
+from swift._speedups.kernel import strip_root_path
+
+from ._sending import Receive
+from .files import FileResponse, Scope, Send
+from .problems import MethodNotAllowed, NotFound, Problem
+from .responses import RedirectResponse
+
+
+class StaticFiles:
+    """The ASGI application. With `html=True` a directory is answered by its index.html.
+
+    Files and directories whose name starts with a dot are not served unless `allow_dotfiles`.
+    The directory must exist: a wrong one is a ValueError at start.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], html: bool = False, *, allow_dotfiles: bool = False
+    ) -> None:
+        self.directory = os.path.realpath(directory)
+        if not os.path.isdir(self.directory):
+            raise ValueError(
+                f"The static directory {os.fspath(directory)!r} does not exist; create it or correct the path."
+            )
+        self.html = html
+        self.allow_dotfiles = allow_dotfiles
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"StaticFiles serves HTTP only, not {scope['type']!r}; mount it elsewhere.")
+        try:
+            response = self._respond(scope)
+            await response(scope, receive, send)
+        except Problem as problem:
+            await problem.to_response()(scope, receive, send)
+        except _IsDirectory:
+            # No empty segment got here, so the target cannot start with `//` and leave this host.
+            root_path = scope.get("root_path", "")
+            path = root_path.rstrip("/") + strip_root_path(scope["path"], root_path)
+            query = scope.get("query_string", b"").decode("latin-1")
+            target = quote(path, safe="/!$&'()*+,;=:@~") + ("/?" + query if query else "/")
+            await RedirectResponse(target, status=308)(scope, receive, send)
+
+    def _respond(self, scope: Scope) -> FileResponse:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(headers={"allow": "GET, HEAD"})
+        # An encoded slash is a slash in `path` already; only the raw path tells. The rest is in `path`.
+        if b"%2f" in (scope.get("raw_path") or b"").lower():
+            raise NotFound
+        path = strip_root_path(scope["path"], scope.get("root_path", ""))
+        return _StaticFile(self, self.segments(path))
+
+    def segments(self, path: str) -> list[str]:
+        """The names on the way from the directory to the file. Raises NotFound for a path that is refused."""
+        names = path.removeprefix("/").split("/")
+        if names[-1] == "":
+            if not self.html:
+                raise NotFound
+            names[-1] = "index.html"
+        for name in names:
+            if (
+                not name
+                or name in (".", "..")
+                or (name[0] == "." and not self.allow_dotfiles)
+                or name[-1] in ". "
+                or any(c in "\\:" or c < " " or c == "\x7f" for c in name)
+            ):
+                raise NotFound
+        return names
+
+
+class _IsDirectory(Exception):
+    """The path names a directory with an index and lacks its final slash, which relative links need."""
+
+
+class _StaticFile(FileResponse):
+    """A file that must still lie in the directory when it is opened."""
+
+    __slots__ = ("site",)
+
+    def __init__(self, site: StaticFiles, names: list[str]) -> None:
+        self.site = site
+        super().__init__(os.path.join(site.directory, *names), content_disposition="inline")
+
+    def open(self) -> FileIO:
+        try:
+            # strict: a missing file is refused here; a loop of links is an OSError.
+            path = os.path.realpath(self.path, strict=True)
+        except (OSError, ValueError):
+            raise NotFound from None
+        root = self.site.directory
+        if path != root and not path.startswith(root.rstrip(os.sep) + os.sep):
+            raise NotFound
+        if self.site.html and os.path.isdir(path) and os.path.isfile(os.path.join(path, "index.html")):
+            raise _IsDirectory
+        self.path = path
+        return super().open()

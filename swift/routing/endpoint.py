@@ -1,0 +1,157 @@
+"""An endpoint: a route's call plan with everything that stands between the request and its handler.
+
+The order never varies: limits and negotiation, then the guards (authentication, permissions,
+throttling), then the body, then dependencies, then the handler. So a stranger is turned away
+before a byte of the body is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from swift._speedups.kernel import Plan
+from swift.http import ErrorDetail, Problem, Request, Response, StreamingResponse
+from swift.http.request import malformed_body
+from swift.schemas import DECODE_ERRORS
+
+from .plan import BodySpec, Parameter
+
+Guard = Callable[[Request], Awaitable[None]]
+CallNext = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, CallNext], Awaitable[Response]]
+ErrorHandlers = dict[type[Exception] | int, Callable[[Request, Any], Any]]
+
+
+class Endpoint(Plan):
+    """What the tree leads to. Built once at start by `swift.routing.compiler`; never changed."""
+
+    __slots__ = (
+        "body",
+        "dependencies",
+        "error_handlers",
+        "form_slots",
+        "guards",
+        "handler_kind",
+        "in_thread",
+        "parameters",
+        "pipeline",
+        "returns",
+        "route",
+        "stream_media_type",
+    )
+
+    body: BodySpec | None
+    dependencies: Any
+    error_handlers: ErrorHandlers
+    form_slots: list[Any]
+    guards: tuple[Guard, ...]
+    handler_kind: str
+    in_thread: Callable[..., Awaitable[Any]]
+    parameters: tuple[Parameter, ...]
+    pipeline: CallNext
+    returns: Any
+    route: Any
+    stream_media_type: str | None
+
+    async def respond(self, request: Request) -> Response:
+        """Everything from the limits to the encoded response; errors leave as exceptions."""
+        self.check(request)
+        for guard in self.guards:
+            await guard(request)
+        body = await request.body() if self.reads_body else None
+        values = self.bind(request, body, request.make_cookies)
+        if self.form_slots:
+            await self._bind_form(request, values)
+        if self.dependencies is None:
+            return self.response(await self._call(values))
+        return await self._with_dependencies(request, values)
+
+    async def _call(self, values: list[Any]) -> Any:
+        if self.handler_kind == "coroutine":
+            return await self.invoke(values)
+        if self.handler_kind == "thread":
+            result = await self.in_thread(self.invoke, values)
+        else:
+            result = self.invoke(values)
+        if self.handler_kind == "stream":
+            return StreamingResponse(lines(result, self.encode), self.status, media_type=self.stream_media_type)
+        return result
+
+    async def _with_dependencies(self, request: Request, values: list[Any]) -> Response:
+        """Run the dependencies around the handler.
+
+        `call` scope ends before the response is sent, `request` scope after it. When the handler
+        fails both end at once and see its exception, so that a transaction can be rolled back.
+        """
+        stack = AsyncExitStack()
+        try:
+            async with AsyncExitStack() as call_stack:
+                await self.dependencies(request, values, call_stack, stack)
+                response = self.response(await self._call(values))
+        except BaseException as error:
+            if not await stack.__aexit__(type(error), error, error.__traceback__):
+                raise
+            raise
+        request.stack = stack
+        return response
+
+    async def _bind_form(self, request: Request, values: list[Any]) -> None:
+        form = await request.form()
+        errors: list[ErrorDetail] = []
+        for slot, parameter in self.form_slots:
+            found = form.getlist(parameter.alias)
+            if not found:
+                if slot.required:
+                    errors.extend(slot.explain(None))
+                    continue
+                values[slot.position] = slot.default_factory() if slot.default_factory else slot.default
+                continue
+            try:
+                values[slot.position] = slot.convert(found if slot.many else found[-1])
+            except ValueError as error:
+                errors.extend(slot.explain(error))
+        if errors:
+            raise invalid_request(errors)
+
+
+def invalid_request(errors: list[ErrorDetail], status: int = 422) -> Problem:
+    """The problem that reports every fault of a request at once."""
+    return malformed_body(status, errors)
+
+
+def rejection(body: BodySpec | None) -> Callable[[list[ErrorDetail], bytes | None], Problem]:
+    """What the kernel raises when values are wrong: the parameters' errors and the body's together."""
+
+    def reject(errors: list[ErrorDetail], content: bytes | None) -> Problem:
+        status = 422
+        if content is not None and body is not None and body.decoder is not None:
+            try:
+                body.decoder.decode(content)
+            except DECODE_ERRORS:
+                status, found = body.decoder.explain(content)
+                errors = [*errors, *found]
+        return invalid_request(errors, status)
+
+    return reject
+
+
+async def lines(items: Any, encode: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
+    """Bytes and text as they are, everything else as JSON Lines."""
+    try:
+        async for item in items:
+            if isinstance(item, bytes):
+                yield item
+            elif isinstance(item, str):
+                yield item.encode()
+            else:
+                yield encode(item) + b"\n"
+    finally:
+        if hasattr(items, "aclose"):
+            await items.aclose()
+
+
+default_encoder = msgspec.json.Encoder()

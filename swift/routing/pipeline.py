@@ -1,0 +1,74 @@
+"""Middleware around an endpoint, composed once at start; and what becomes of errors.
+
+From outside in: the middleware that declares `outside_error_boundary` (CORS, request ids, security
+headers), the error boundary, the other middleware, and the core. The core answers Problems and
+exceptions that have an error handler; any other exception travels outward through the middleware,
+which may roll back and raise again, up to the boundary. So no answer leaves without the headers
+of the outermost layers, whatever went wrong inside.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from swift.http import Problem, Request, Response
+
+from .endpoint import CallNext, ErrorHandlers, Middleware
+
+
+def build_pipeline(middleware: Sequence[Middleware], core: CallNext) -> CallNext:
+    """One callable from a request to its response; without middleware it is the core itself."""
+    pipeline = core
+    for item in reversed(middleware):
+        pipeline = _layer(item, pipeline)
+    return pipeline
+
+
+def _layer(middleware: Middleware, inner: CallNext) -> CallNext:
+    def call(request: Request) -> Any:
+        return middleware(request, inner)
+
+    return call
+
+
+def core_of(endpoint: Any) -> CallNext:
+    """The innermost layer: the endpoint, with its error handlers around it."""
+
+    async def core(request: Request) -> Response:
+        try:
+            response: Response = await endpoint.respond(request)
+        except Exception as error:
+            return await answer_error(request, error, endpoint.error_handlers)
+        return response
+
+    return core
+
+
+async def answer_error(request: Request, error: Exception, handlers: ErrorHandlers) -> Response:
+    """The response for an exception: its handler's, or the Problem itself; anything else is raised again.
+
+    The handler is the one of the most specific class; for a Problem, one for its status comes first.
+    """
+    handler = None
+    if isinstance(error, Problem):
+        handler = handlers.get(error.status)
+    if handler is None:
+        for cls in type(error).__mro__:
+            handler = handlers.get(cls)  # type: ignore[call-overload]
+            if handler is not None:
+                break
+    if handler is None:
+        if isinstance(error, Problem):
+            return error.to_response()
+        raise error
+    result = handler(request, error)
+    if inspect.isawaitable(result):
+        result = await result
+    if not isinstance(result, Response):
+        raise TypeError(
+            f"The error handler `{getattr(handler, '__name__', handler)}` returned a `{type(result).__name__}`; "
+            "return a Response."
+        )
+    return result

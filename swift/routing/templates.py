@@ -1,0 +1,136 @@
+"""Path templates: `/users/{id:int}/files/{name}.{ext}/{rest:path}`, parsed for the tree and for `url_for`."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from swift._speedups.router import KINDS
+
+# A custom converter: turns the text of one segment into a value, or raises ValueError.
+Converter = Callable[[str], Any]
+
+_PARAMETER = re.compile(r"\{([^{}]*)\}")
+_TYPES: dict[str, type] = {"int": int, "float": float, "date": date, "uuid": uuid.UUID, "str": str, "path": str}
+_CUSTOM_KIND = 4
+_SAFE = "-._~!$'()*,;:@"
+
+
+class PathParameter(msgspec.Struct, frozen=True):
+    """One `{name:converter}` of a template."""
+
+    name: str
+    converter: str
+    type: Any
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A parsed template: `segments` for the tree, `parameters` in path order."""
+
+    path: str
+    segments: tuple[Any, ...]
+    parameters: tuple[PathParameter, ...]
+    pieces: tuple[str | PathParameter, ...]
+
+    def url(self, params: Mapping[str, Any]) -> str:
+        """The path with its parameters filled in and percent-encoded."""
+        wanted = {parameter.name for parameter in self.parameters}
+        if wanted != params.keys():
+            missing, unknown = sorted(wanted - params.keys()), sorted(params.keys() - wanted)
+            told = [f"{what} {', '.join(names)}" for what, names in (("needs", missing), ("has no", unknown)) if names]
+            raise ValueError(f"The path {self.path} {' and '.join(told)}.")
+        return "".join(
+            quote(piece, safe=_SAFE + "/") if isinstance(piece, str) else _fill(self.path, piece, params[piece.name])
+            for piece in self.pieces
+        )
+
+
+def _fill(path: str, parameter: PathParameter, value: Any) -> str:
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    if not text:
+        raise ValueError(f"The parameter {parameter.name} of {path} is empty; a path parameter has at least one character.")
+    if parameter.converter == "path":
+        return quote(text, safe=_SAFE + "/")
+    if "/" in text:
+        raise ValueError(f"The parameter {parameter.name} of {path} holds a slash; declare it as {{{parameter.name}:path}}.")
+    return quote(text, safe=_SAFE)
+
+
+def parse_template(path: str, converters: Mapping[str, Converter] | None = None) -> Template:
+    """Parse a template, or raise ValueError with a sentence that says what to change."""
+    if not path.startswith("/"):
+        raise ValueError(f"The path {path!r} does not start with a slash; write {'/' + path!r}.")
+    if "?" in path or "#" in path:
+        raise ValueError(f"The path {path!r} holds `?` or `#`; a path ends before its query string.")
+    if path.count("{") != path.count("}") or "{" in _PARAMETER.sub("", path) or "}" in _PARAMETER.sub("", path):
+        raise ValueError(f"The path {path!r} has an unmatched brace; write parameters as {{name}} or {{name:int}}.")
+    pieces: list[str | PathParameter] = []
+    parameters: list[PathParameter] = []
+    end = 0
+    for match in _PARAMETER.finditer(path):
+        if match.start() > end:
+            pieces.append(path[end : match.start()])
+        elif pieces:
+            raise ValueError(f"The path {path!r} has two parameters side by side; put text between them.")
+        parameter = _parse_parameter(path, match.group(1), converters or {})
+        if any(other.name == parameter.name for other in parameters):
+            raise ValueError(f"The path {path!r} names the parameter {parameter.name!r} twice; rename one of them.")
+        pieces.append(parameter)
+        parameters.append(parameter)
+        end = match.end()
+    if end < len(path):
+        pieces.append(path[end:])
+    if sum(parameter.converter == "path" for parameter in parameters) > 1:
+        raise ValueError(f"The path {path!r} has more than one `path` parameter; one path can hold one.")
+    return Template(path, _segments(path, pieces, converters or {}), tuple(parameters), tuple(pieces))
+
+
+def _parse_parameter(path: str, declaration: str, converters: Mapping[str, Converter]) -> PathParameter:
+    name, _, converter = (part.strip() for part in declaration.partition(":"))
+    if not name.isidentifier():
+        raise ValueError(f"The path {path!r} has a parameter named {name!r}; use a Python identifier.")
+    converter = converter or "str"
+    if converter not in _TYPES and converter not in converters:
+        known = ", ".join([*_TYPES, *sorted(converters)])
+        raise ValueError(f"The path {path!r} uses the unknown converter {converter!r}; there are {known}.")
+    return PathParameter(name, converter, _TYPES.get(converter, Any))
+
+
+def _segments(path: str, pieces: list[str | PathParameter], converters: Mapping[str, Converter]) -> tuple[Any, ...]:
+    """What the tree takes: literal bytes, and for each segment with parameters its edge `(pieces, rank)`."""
+    segments: list[Any] = []
+    edge: list[Any] = []
+
+    def close_edge() -> None:
+        if edge:
+            literal = sum(len(part) for part in edge if isinstance(part, bytes))
+            worst = max(part[0] for part in edge if isinstance(part, tuple))
+            segments.append((tuple(edge), (worst, -literal, len(edge))))
+            edge.clear()
+
+    for piece in pieces:
+        if isinstance(piece, PathParameter):
+            kind = KINDS.get(piece.converter, _CUSTOM_KIND)
+            if piece.converter == "path" and edge:
+                raise ValueError(f"The `path` parameter of {path!r} shares its segment; give it a segment of its own.")
+            edge.append((kind, converters.get(piece.converter)))
+            continue
+        head, slash, rest = piece.partition("/")
+        if edge and head:
+            if edge[0][0] == KINDS["path"]:
+                raise ValueError(f"The `path` parameter of {path!r} is followed by text; put a slash behind it.")
+            edge.append(head.encode())
+            if slash:
+                close_edge()
+                segments.append((slash + rest).encode())
+        else:
+            close_edge()
+            segments.append(piece.encode())
+    close_edge()
+    return tuple(segments)
