@@ -607,7 +607,7 @@ cdef class Kernel:
         found = tree.match_static(path, method)
         if found is None:
             path_values = []
-            found = tree.match_parameters(path, method, path_values)
+            found = tree.match_parameters(path, method, path_values, None)
             if found is None:
                 return self.miss(tree, scope, receive, path, method)
         plan = <Plan>found

@@ -1,3 +1,23 @@
+cdef struct FlatNode:
+    # Literal text: pool[text_at : text_at + text_length].
+    int text_at
+    int text_length
+    # The first bytes of the children's texts: pool[first_at : first_at + child_count].
+    int first_at
+    int child_at
+    int child_count
+    int edge_at
+    int edge_count
+    # Index of the leaf, -1 for none.
+    int leaf
+
+
+cdef struct FlatEdge:
+    int kind
+    int target
+    bint single
+
+
 cdef class Leaf:
     cdef readonly dict endpoints
     cdef readonly object any_method
@@ -8,26 +28,30 @@ cdef class Edge:
     cdef readonly tuple pieces
     cdef readonly Node target
     cdef readonly tuple rank
-    cdef int kind
-    cdef bint single
+    cdef readonly int kind
+    cdef readonly bint single
     cdef object convert
     cdef Py_ssize_t take(self, const char* path, Py_ssize_t start, Py_ssize_t end, list values) except -2
 
 
 cdef class Node:
-    cdef bytes prefix
-    cdef const char* prefix_bytes
-    cdef Py_ssize_t prefix_length
-    cdef bytes first_bytes
-    cdef list children
-    cdef list edges
-    cdef Leaf leaf
-    cdef object match(self, const char* path, Py_ssize_t start, Py_ssize_t end, str method, list values, list passed)
+    cdef readonly bytes text
+    cdef readonly list children
+    cdef readonly list edges
+    cdef readonly Leaf leaf
 
 
 cdef class Tree:
     cdef dict static
     cdef Node root
     cdef bint has_parameters
+    cdef FlatNode* nodes
+    cdef FlatEdge* flat_edges
+    cdef char* pool
+    cdef list edges
+    cdef list leaves
+    cdef void release(self) noexcept
+    cdef int freeze(self) except -1
     cdef object match_static(self, str path, str method)
-    cdef object match_parameters(self, str path, str method, list values)
+    cdef object match_parameters(self, str path, str method, list values, list passed)
+    cdef object walk(self, int index, const char* path, Py_ssize_t start, Py_ssize_t end, str method, list values, list passed)

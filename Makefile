@@ -1,0 +1,73 @@
+# Everything starts here. `make run` and `make test` need Python >= 3.11, a C compiler and make;
+# the rest they install into .venv.
+
+PYTHON ?= python3
+VENV   ?= .venv
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+BIN     = $(VENV)/bin
+STAMP   = $(VENV)/.installed
+SOURCES = pyproject.toml setup.py $(wildcard swift/_speedups/*.pyx swift/_speedups/*.pxd)
+BENCH   = .venv-bench
+
+.PHONY: run test test-all bench lint fuzz docs build clean system help
+
+help:
+	@echo "make run       serve examples/quickstart on http://$(HOST):$(PORT)"
+	@echo "make test      run every test (make test-all: on every CPython from 3.11 up that is installed)"
+	@echo "make bench     measure against the peers     make lint   format, lint, types, import contract"
+	@echo "make fuzz      bounded fuzzing of parsers    make docs   run every code block of README and docs"
+	@echo "make build     wheel and sdist in dist/      make clean  remove everything made here"
+
+$(STAMP): $(SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Swift needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" "cython>=3.1" wheel
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev]"
+	touch $@
+
+run: $(STAMP)
+	cd examples/quickstart && HOST=$(HOST) PORT=$(PORT) $(abspath $(BIN))/python serve.py
+
+# A browser for the tests of the documentation page, where the machine lets us install one.
+system:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+
+test: $(STAMP) system
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: system
+	@for version in 3.11 3.12 3.13 3.14; do \
+	  python=$$(command -v python$$version || ls -1 $$HOME/.pyenv/versions/$$version.*/bin/python$$version 2>/dev/null | tail -1); \
+	  if [ -z "$$python" ]; then echo "== CPython $$version is not installed"; continue; fi; \
+	  echo "== CPython $$version ($$python)"; \
+	  $(MAKE) test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
+
+bench: $(STAMP)
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip "setuptools>=77" "cython>=3.1" wheel
+	$(BENCH)/bin/python -m pip install --quiet --requirement bench/requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet --no-build-isolation .
+	$(BENCH)/bin/python -m bench inproc --quick
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+fuzz: $(STAMP)
+	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz
+
+docs: $(STAMP)
+	$(BIN)/python -m pytest tests/test_documentation.py
+
+build: $(STAMP)
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+
+clean:
+	rm -rf build dist *.egg-info $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find swift -name '*.so' -delete
