@@ -60,10 +60,12 @@ cdef enum:
     RECEIVER = 6
     FORM = 7
     LATER = 8
+    QUERY_GROUP = 9
 
 SOURCES = {
     "path": PATH, "query": QUERY, "header": HEADER, "cookie": COOKIE, "body": BODY,
     "request": REQUEST, "receiver": RECEIVER, "form": FORM, "later": LATER,
+    "query_group": QUERY_GROUP,
 }
 
 # How a slot's text becomes a value.
@@ -235,6 +237,15 @@ cdef class Plan:
             elif slot.source != FORM and slot.source != LATER:
                 self.other_slots.append(slot)
         self.reads_body = self.body_position >= 0
+        self.path_only = self.slot_count > 0 and self.arguments is None and self.keywords is None
+        self.needs_request = False
+        for slot in self.slots:
+            if slot.source != PATH or slot.kind != AS_IS or slot.index != slot.position:
+                self.path_only = False
+            if slot.source == REQUEST or slot.source == RECEIVER:
+                self.needs_request = True
+        if self.path_only and self.slot_count != len(self.path_names):
+            self.path_only = False
 
     # Binding.
 
@@ -319,6 +330,11 @@ cdef class Plan:
                 receiver.request = request
                 receiver.action = slot.default
                 values[slot.position] = receiver
+            elif slot.source == QUERY_GROUP:
+                try:
+                    values[slot.position] = slot.convert(scope.get("query_string", b""))
+                except ValueError as error:
+                    errors.extend(slot.explain(error))
             elif slot.source == HEADER:
                 if headers is None:
                     headers = header_list(scope)
@@ -494,12 +510,44 @@ cdef object missing(Slot slot, list errors):
 
 
 @cython.final
+@cython.freelist(8)
 cdef class Pending:
     """A request that has to wait for something; the module's docstring lists for what."""
 
-    def with_body(self, bytes body not None):
+    @property
+    def request(self):
+        """The Request, made when it is first needed: a validated POST goes without."""
+        return self.get_request()
+
+    @property
+    def wants_body(self):
+        return self.stage == STAGE_BODY
+
+    cdef Request get_request(self):
+        if self.made_request is None:
+            self.made_request = self.kernel.new_request(self.plan, self.scope, self.receive, self.path_values)
+        return self.made_request
+
+    def with_message(self, dict message not None):
+        """Go on with what `receive` gave. A body in one piece is used at once; the rest of a longer
+        one, and a client that left, are left to the caller, with the message as `awaitable`."""
+        cdef bytes body
+        if message["type"] != "http.request" or message.get("more_body", False):
+            self.awaitable = message
+            return (None, self)
+        body = <bytes?>message.get("body", b"")
+        if 0 <= self.plan.max_body_size < PyBytes_GET_SIZE(body):
+            raise self.plan.refuse.too_large(self.plan)
+        return self.with_body(body)
+
+    cpdef object with_body(self, bytes body):
         """`(start, body)`, or `(None, Pending)` when the handler suspends."""
-        cdef list values = self.plan.bind_scope(self.request.scope, self.request, self.path_values, type(self.request).make_cookies)
+        cdef Request request = None
+        cdef list values
+        if self.plan.needs_request:
+            request = self.get_request()
+            request.cached_body = body
+        values = self.plan.bind_scope(self.scope, request, self.path_values, self.kernel.parse_cookies)
         self.plan.bind_body(values, body)
         return drive(self, values)
 
@@ -508,11 +556,13 @@ cdef class Pending:
         return complete(self, result)
 
 
-cdef Pending new_pending(Plan plan, int stage, Request request, list path_values, bint head):
+cdef Pending new_pending(Kernel kernel, Plan plan, int stage, dict scope, object receive, list path_values, bint head):
     cdef Pending pending = Pending.__new__(Pending)
+    pending.kernel = kernel
     pending.plan = plan
     pending.stage = stage
-    pending.request = request
+    pending.scope = scope
+    pending.receive = receive
     pending.path_values = path_values
     pending.head = head
     return pending
@@ -520,7 +570,7 @@ cdef Pending new_pending(Plan plan, int stage, Request request, list path_values
 
 cdef tuple complete(Pending pending, object result):
     cdef tuple messages
-    if pending.request.callbacks is None:
+    if pending.made_request is None or pending.made_request.callbacks is None:
         messages = pending.plan.messages_of(result, pending.head)
         if messages is not None:
             return messages
@@ -586,7 +636,6 @@ cdef class Kernel:
         cdef Plan plan
         cdef Pending pending
         cdef Request request
-        cdef Slot slot
         cdef bint head = False
         cdef PyObject* produced = NULL
         cdef PySendResult outcome
@@ -614,50 +663,45 @@ cdef class Kernel:
         if method == "HEAD":
             head = True
         if not plan.direct:
-            pending = new_pending(plan, STAGE_GENERAL, self.new_request(plan, scope, receive, path_values), path_values, head)
-            return (None, pending)
+            return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, head))
         if plan.reads_body:
             plan.check_content(scope)
             plan.check_accept(scope)
-            pending = new_pending(plan, STAGE_BODY, self.new_request(plan, scope, receive, path_values), path_values, head)
-            return (None, pending)
+            return (None, new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head))
         plan.check_accept(scope)
+        # From here on the same steps as `drive`, without a Pending: most requests never need one.
         request = None
         if plan.slot_count == 0:
             result = PyObject_CallNoArgs(plan.handler)
+        elif plan.path_only:
+            result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
         else:
-            slot = <Slot>plan.slots[0]
-            if slot.source == REQUEST or slot.source == RECEIVER:
+            if plan.needs_request:
                 request = self.new_request(plan, scope, receive, path_values)
             result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
-        # The same steps as `drive`, without a Pending: most requests never need one.
         if plan.calling == COROUTINE:
-            if not PyCoro_CheckExact(result):
-                outcome = PYGEN_NEXT
-                awaitable = result
-                result = MISSING
-            else:
-                awaitable = result
+            awaitable = result
+            if PyCoro_CheckExact(awaitable):
                 outcome = PyIter_Send(awaitable, None, &produced)
                 result = <object>produced
                 release(produced)
+            else:
+                outcome = PYGEN_NEXT
+                result = MISSING
             if outcome == PYGEN_NEXT:
-                if request is None:
-                    request = self.new_request(plan, scope, receive, path_values)
-                pending = new_pending(plan, STAGE_SUSPENDED, request, path_values, head)
+                pending = new_pending(self, plan, STAGE_SUSPENDED, scope, receive, path_values, head)
+                pending.made_request = request
                 pending.awaitable = awaitable
                 pending.yielded = result
                 return (None, pending)
-        messages = None
         if request is None or request.callbacks is None:
             messages = plan.messages_of(result, head)
-        if messages is None:
-            if request is None:
-                request = self.new_request(plan, scope, receive, path_values)
-            pending = new_pending(plan, STAGE_SEND, request, path_values, head)
-            pending.awaitable = result
-            return (None, pending)
-        return messages
+            if messages is not None:
+                return messages
+        pending = new_pending(self, plan, STAGE_SEND, scope, receive, path_values, head)
+        pending.made_request = request
+        pending.awaitable = result
+        return (None, pending)
 
     cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values):
         cdef Request request = <Request>self.request_class(scope, receive)
@@ -671,12 +715,10 @@ cdef class Kernel:
 
     cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method):
         """No endpoint. The plain 404 is answered here; every other case is Python's."""
-        cdef Pending pending
         if self.not_found_body is not None and not tree.allowed(path):
             if not self.redirect_slashes or not tree.allowed(path[:-1] if path.endswith("/") else path + "/"):
                 return make_messages(404, [PROBLEM_TYPE], self.not_found_body, method == "HEAD")
-        pending = new_pending(None, STAGE_MISS, self.new_request(None, scope, receive, []), [], method == "HEAD")
-        return (None, pending)
+        return (None, new_pending(self, None, STAGE_MISS, scope, receive, [], method == "HEAD"))
 
     def find(self, Request request not None):
         """The plan a request leads to, or None."""

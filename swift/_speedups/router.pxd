@@ -1,3 +1,6 @@
+from cpython.object cimport PyObject
+
+
 cdef struct FlatNode:
     # Literal text: pool[text_at : text_at + text_length].
     int text_at
@@ -48,10 +51,12 @@ cdef class Tree:
     cdef FlatNode* nodes
     cdef FlatEdge* flat_edges
     cdef char* pool
+    # Borrowed from `leaves`: the endpoint for GET of each leaf, or NULL.
+    cdef PyObject** get_endpoints
     cdef list edges
     cdef list leaves
     cdef void release(self) noexcept
     cdef int freeze(self) except -1
     cdef object match_static(self, str path, str method)
     cdef object match_parameters(self, str path, str method, list values, list passed)
-    cdef object walk(self, int index, const char* path, Py_ssize_t start, Py_ssize_t end, str method, list values, list passed)
+    cdef PyObject* walk(self, int index, const char* path, Py_ssize_t start, Py_ssize_t end, str method, bint get, list values, list passed) except? NULL

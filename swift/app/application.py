@@ -107,13 +107,18 @@ class App(Router):
     # The ASGI door.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pending = None
         try:
             start, body = self._enter(scope, receive)
+            if start is None and body is not None:
+                pending = body
+                if pending.wants_body:
+                    start, body = pending.with_message(await receive())
         except Exception as error:
-            await self._answer_failed(scope, receive, send, error)
+            await self._answer_failed(scope, receive, send, error, pending)
             return
         if start is None:
-            await self._continue(body, scope, receive, send)
+            await self._continue(pending, scope, receive, send)
             return
         try:
             await send(start)
@@ -134,15 +139,7 @@ class App(Router):
             while True:
                 stage = pending.stage
                 if stage == BODY_STAGE:
-                    message = await receive()
-                    if message["type"] == "http.request" and not message.get("more_body", False):
-                        content = message.get("body", b"")
-                        if 0 <= pending.request.max_body_size < len(content):
-                            raise pending.plan.refuse.too_large(pending.plan)
-                        pending.request.cached_body = content
-                    else:
-                        content = await _rest_of_body(pending.request, message)
-                    start, body = pending.with_body(content)
+                    start, body = pending.with_body(await _whole_body(pending.request, pending.awaitable))
                 elif stage == SUSPENDED_STAGE:
                     result = await resume(pending.awaitable, pending.yielded)
                     start, body = pending.finish(result)
@@ -426,8 +423,8 @@ class App(Router):
         return register
 
 
-async def _rest_of_body(request: Request, first: dict[str, Any]) -> bytes:
-    """The whole body of which `first` was received already."""
+async def _whole_body(request: Request, first: dict[str, Any]) -> bytes:
+    """The body of which `first` was received already."""
     receive = request.receive
     messages = [first]
 

@@ -15,6 +15,7 @@ makes the server close the connection, and bytes it gained are left out.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -40,6 +41,11 @@ _SMALL = 2**16
 # A file changed less than this many seconds ago may change again without a new modification time,
 # so its tag is not yet a strong validator (RFC 9110 section 8.8.1).
 _SETTLED = 2
+
+# The errors of a path, beside ValueError for NUL; any other, a failing disk say, is not the client's affair.
+MISSING = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+)
 
 # What describes the file and not the exchange; left out where the file is not sent.
 _DESCRIBING = frozenset(
@@ -147,7 +153,9 @@ class FileResponse(Response):
             if not S_ISREG(os.stat(self.path).st_mode):
                 raise NotFound
             file = FileIO(self.path, opener=_open_without_blocking)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in MISSING:
+                raise
             raise NotFound from None
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
@@ -321,9 +329,7 @@ class _Transfer:
         self.headers.append((b"content-length", str(length).encode()))
 
 
-def _ranges(
-    request: _Request, tag: ETag | None, modified: int | None, size: int
-) -> list[ByteRange] | None:
+def _ranges(request: _Request, tag: ETag | None, modified: int | None, size: int) -> list[ByteRange] | None:
     """The ranges to send; None for all of the file. Range means something for GET only (section 14.2)."""
     wanted = combined(request.raw_headers, b"range")
     if wanted is None or request.method != "GET":

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from swift._speedups.kernel import strip_root_path
 
 from ._sending import Receive
-from .files import FileResponse, Scope, Send
+from .files import MISSING, FileResponse, Scope, Send
 from .problems import MethodNotAllowed, NotFound, Problem
 from .responses import RedirectResponse
 
@@ -34,7 +34,7 @@ class StaticFiles:
         self.directory = os.path.realpath(directory)
         if not os.path.isdir(self.directory):
             raise ValueError(
-                f"The static directory {os.fspath(directory)!r} does not exist; create it or correct the path."
+                f"Static directory {os.fspath(directory)!r} does not exist; create it or correct the path."
             )
         self.html = html
         self.allow_dotfiles = allow_dotfiles
@@ -50,9 +50,9 @@ class StaticFiles:
         except _IsDirectory:
             # No empty segment got here, so the target cannot start with `//` and leave this host.
             root_path = scope.get("root_path", "")
-            path = root_path.rstrip("/") + strip_root_path(scope["path"], root_path)
+            path = root_path.rstrip("/") + strip_root_path(scope["path"], root_path).rstrip("/") + "/"
             query = scope.get("query_string", b"").decode("latin-1")
-            target = quote(path, safe="/!$&'()*+,;=:@~") + ("/?" + query if query else "/")
+            target = quote(path, safe="/!$&'()*+,;=:@~") + ("?" + query if query else "")
             await RedirectResponse(target, status=308)(scope, receive, send)
 
     def _respond(self, scope: Scope) -> FileResponse:
@@ -62,6 +62,8 @@ class StaticFiles:
         if b"%2f" in (scope.get("raw_path") or b"").lower():
             raise NotFound
         path = strip_root_path(scope["path"], scope.get("root_path", ""))
+        if self.html and path in ("", "/") and not scope["path"].endswith("/"):
+            raise _IsDirectory
         return _StaticFile(self, self.segments(path))
 
     def segments(self, path: str) -> list[str]:
@@ -98,9 +100,11 @@ class _StaticFile(FileResponse):
 
     def open(self) -> FileIO:
         try:
-            # strict: a missing file is refused here; a loop of links is an OSError.
+            # strict: otherwise a loop of links would be followed half-way and called found.
             path = os.path.realpath(self.path, strict=True)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in MISSING:
+                raise
             raise NotFound from None
         root = self.site.directory
         if path != root and not path.startswith(root.rstrip(os.sep) + os.sep):

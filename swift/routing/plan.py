@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from swift._speedups.kernel import Slot
+from swift._speedups.query import parse_pairs
 from swift.http import ErrorDetail, Request
-from swift.schemas import PARAMETER_ERRORS, BodyDecoder, compile_body, compile_parameter
+from swift.schemas import PARAMETER_ERRORS, BodyDecoder, compile_body, compile_fields, compile_parameter
 
 from .params import Marker
 from .templates import Template
@@ -98,6 +99,8 @@ class SlotReader:
             raise SignatureError(
                 f"{self.describe} reads the path parameter `{parameter.name}`, but its path {self.template.path} has none."
             )
+        if marker is not None and marker.source == "query" and is_struct(bare):
+            return self._add_group(bare)
         if marker is None and is_body_type(bare) or marker is not None and marker.source == "body":
             return self._add_body(parameter, annotation, marker)
         return self._add_text(parameter, annotation, marker)
@@ -183,6 +186,33 @@ class SlotReader:
             **bounds,
         )
 
+    def _add_group(self, shape: Any) -> int:
+        """A Struct whose fields are the fields of the query string."""
+        decoder = compile_fields(shape)
+        for field in msgspec.structs.fields(shape):
+            required = field.required
+            default = None if field.default is msgspec.NODEFAULT else field.default
+            self.parameters.append(
+                Parameter(
+                    name=field.name,
+                    alias=field.encode_name,
+                    source="query",
+                    type=field.type,
+                    required=required,
+                    default=msgspec.NODEFAULT if required else default,
+                    description=description_of(field.type),
+                )
+            )
+
+        def convert(query: bytes) -> Any:
+            fields = fields_of(query)
+            try:
+                return decoder.decode(fields)
+            except PARAMETER_ERRORS:
+                raise InvalidParameter(decoder.explain(fields, pointer="/query")) from None
+
+        return self._add_slot(source="query_group", kind="as_is", convert=convert, explain=explain_group)
+
     def _describe(
         self,
         parameter: inspect.Parameter,
@@ -213,6 +243,29 @@ class SlotReader:
 
 
 SOURCE_NUMBERS = {"path": 0, "query": 1, "header": 2, "cookie": 3, "form": 7}
+
+
+def fields_of(query: bytes) -> dict[str, list[str]]:
+    """The values of each name of a query string; InvalidParameter when it cannot be read."""
+    fields: dict[str, list[str]] = {}
+    try:
+        for name, value in parse_pairs(query):
+            fields.setdefault(name, []).append(value)
+    except UnicodeDecodeError:
+        raise InvalidParameter([ErrorDetail("/query", "encoding", "The query string is not UTF-8.")]) from None
+    except ValueError as error:
+        raise InvalidParameter([ErrorDetail("/query", "too_long", str(error))]) from None
+    return fields
+
+
+def explain_group(error: Exception | None) -> Sequence[ErrorDetail]:
+    assert isinstance(error, InvalidParameter)
+    return error.errors
+
+
+def description_of(typed: Any) -> str | None:
+    """The description in the msgspec.Meta of a type, if there is one."""
+    return next((item.description for item in split_annotated(typed)[1] if isinstance(item, msgspec.Meta)), None)
 
 
 def split_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -281,7 +334,11 @@ def is_body_type(bare: Any) -> bool:
         return any(is_body_type(split_annotated(member)[0]) for member in get_args(bare))
     if bare is dict or origin is dict or typing.is_typeddict(bare) or dataclasses.is_dataclass(bare):
         return True
-    inner = origin or bare
+    return is_struct(bare)
+
+
+def is_struct(bare: Any) -> bool:
+    inner = get_origin(bare) or bare
     return isinstance(inner, type) and issubclass(inner, msgspec.Struct)
 
 

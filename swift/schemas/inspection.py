@@ -41,12 +41,16 @@ _CONSTRAINED: dict[type[mi.Type], Any] = {
 def members(
     info: mi.Type, extra: dict[str, Any] | None = None
 ) -> Iterator[tuple[mi.Type, dict[str, Any] | None]]:
-    """The members of a union with the `extra` of their Meta; any other type is its own only member."""
+    """The members of a union with the `extra` of their Meta; any other type is its own only member.
+
+    A union with `Raw` is the union of the others: that is what msgspec makes of it.
+    """
     if isinstance(info, mi.Metadata):
         yield from members(info.type, info.extra or extra)
     elif isinstance(info, mi.UnionType):
         for member in info.types:
-            yield from members(member, extra)
+            if not isinstance(member, mi.RawType):
+                yield from members(member, extra)
     else:
         yield info, extra
 

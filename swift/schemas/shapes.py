@@ -162,7 +162,12 @@ class Tag:
                 return INVALID
             value: str | int = token
         else:
-            if type(token) is not Number or not re.fullmatch(r"-?[0-9]{1,20}", token):
+            # More than 64 bits are no tag either, but msgspec cannot say that.
+            if (
+                type(token) is not Number
+                or not re.fullmatch(r"-?[0-9]{1,20}", token)
+                or not -(2**63) <= int(token) < 2**64
+            ):
                 report.add(path, "type", "Expected `int`")
                 return INVALID
             value = int(token)

@@ -1,0 +1,413 @@
+"""Statements to SQL, by SQLAlchemy Core.
+
+What every dialect says alike is here; a dialect's compiler overrides what it says differently. A compiler
+lives for one statement: it collects, for each parameter of the SQL in the order of its text, which value
+goes there and how it is converted (`Slot`), and ends as a Compiled.
+
+Imported on the first cache miss of a Database, with SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from swift.engines import statements as st
+from swift.engines.errors import ProgrammingError, invalid
+from swift.engines.metadata import sql_table
+from swift.engines.schema import Column, Table
+from swift.engines.values import Checker, checker
+
+SQL = sa.ColumnElement[Any]
+
+COMPARISONS = {"exact": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+class Slot(NamedTuple):
+    """One parameter of the SQL: the value at `index`, converted; `total` if the converter takes None too."""
+
+    index: int
+    convert: Checker | None
+    total: bool
+    label: str
+
+
+class Compiler:
+    """Compiles one statement for one dialect. Subclasses give `dialect` and override the dialect's own ways."""
+
+    dialect: sa.Dialect
+
+    def __init__(self) -> None:
+        self.slots: dict[str, Slot] = {}
+        self.sources: list[sa.FromClause] = []
+
+    # The whole statement
+
+    def compile(self, statement: st.Statement) -> st.Compiled:
+        built = self.statement(statement)
+        compiled = built.compile(dialect=self.dialect)
+        slots = [self.slots[name] for name in compiled.positiontup or ()]
+        writes = isinstance(statement, (st.Insert, st.Update, st.Delete))
+        return st.Compiled(command=str(compiled), bind=binder(slots), writes=writes)
+
+    def statement(self, statement: st.Statement) -> Any:
+        match statement:
+            case st.Select():
+                return self.select(statement)
+            case st.Count():
+                return self.count(statement.select)
+            case st.AsJSON():
+                return self.as_json(statement.select)
+            case st.Insert():
+                return self.insert(statement)
+            case st.Update():
+                return self.update(statement)
+            case st.Delete():
+                return self.delete(statement)
+
+    def select(self, select: st.Select, outputs: Callable[[], Sequence[SQL]] | None = None) -> sa.Select[Any]:
+        outer = self.sources
+        source = self.enter(select)
+        try:
+            columns = outputs() if outputs else [self.output(output) for output in select.outputs]
+            built = sa.select(*columns).select_from(source)
+            if select.where is not None:
+                built = built.where(self.condition(select.where))
+            if select.group:
+                built = built.group_by(*(self.expression(item) for item in select.group))
+            if select.having is not None:
+                built = built.having(self.condition(select.having))
+            if select.distinct:
+                built = built.distinct()
+            for order in select.order:
+                built = built.order_by(self.order(order))
+            return self.lock(self.slice(built, select), select)
+        finally:
+            self.sources = outer
+
+    def enter(self, select: st.Select) -> sa.FromClause:
+        """Open the sources of `select`: a table joined or nested once more gets an alias."""
+        nested = bool(self.sources)
+        base: sa.FromClause = sql_table(select.table)
+        if nested:
+            base = base.alias()
+        self.sources = [base]
+        joined = base
+        for join in select.joins:
+            target = sql_table(join.table).alias()
+            self.sources.append(target)
+            joined = joined.outerjoin(target, self.column(join.left) == target.c[join.right.name])
+        return joined
+
+    def slice(self, built: sa.Select[Any], select: st.Select) -> sa.Select[Any]:
+        if select.limit is not None:
+            built = built.limit(self.number(select.limit))
+        if select.offset is not None:
+            built = built.offset(self.number(select.offset))
+        return built
+
+    def number(self, expression: st.Expression) -> Any:
+        if isinstance(expression, st.Constant):
+            return sa.literal_column(str(int(expression.value or 0)), sa.Integer)
+        assert isinstance(expression, st.Param)
+        return self.bound(expression.index, None, "a limit", type_=sa.Integer())
+
+    def lock(self, built: sa.Select[Any], select: st.Select) -> sa.Select[Any]:
+        if not select.lock:
+            return built
+        return built.with_for_update(nowait="nowait" in select.lock, skip_locked="skip" in select.lock)
+
+    def output(self, output: st.Output) -> SQL:
+        return self.expression(output.of).label(output.name)
+
+    def order(self, order: st.Order) -> SQL:
+        by = self.sortable(order.by)
+        element = by.desc() if order.descending else by.asc()
+        if may_be_null(order.by):
+            element = element.nulls_first() if order.descending else element.nulls_last()
+        return element
+
+    def count(self, select: st.Select) -> sa.Select[Any]:
+        whole = not (select.distinct or select.group or select.having or select.limit or select.offset)
+        if whole:
+            unordered = st.Select(
+                table=select.table, outputs=(), joins=select.joins, where=select.where
+            )
+            return self.select(unordered, lambda: [sa.func.count()])
+        return sa.select(sa.func.count()).select_from(self.select(select).subquery())
+
+    def as_json(self, select: st.Select) -> Any:
+        raise NotImplementedError
+
+    def insert(self, insert: st.Insert) -> Any:
+        table = sql_table(insert.table)
+        built: Any = self.insert_into(table)
+        if insert.columns:
+            built = built.values(
+                {column.name: self.stored(index, column) for index, column in enumerate(insert.columns)}
+            )
+        if insert.conflict is not None:
+            built = self.on_conflict(built, insert.conflict)
+        if insert.returning:
+            built = built.returning(*(table.c[column.name] for column in insert.returning))
+        return built
+
+    def insert_into(self, table: sa.Table) -> Any:
+        return sa.insert(table)
+
+    def on_conflict(self, built: Any, conflict: st.Conflict) -> Any:
+        target = [column.name for column in conflict.target] or None
+        if not conflict.columns:
+            return built.on_conflict_do_nothing(index_elements=target)
+        changes = {column.name: built.excluded[column.name] for column in conflict.columns}
+        return built.on_conflict_do_update(index_elements=target, set_=changes)
+
+    def update(self, update: st.Update) -> Any:
+        table = sql_table(update.table)
+        self.sources = [table]
+        changes = {column.name: self.assigned(column, value) for column, value in update.changes}
+        built = sa.update(table).values(changes)
+        chosen = self.chosen(table, update.table, update.where, update.rows)
+        if chosen is not None:
+            built = built.where(chosen)
+        if update.returning:
+            built = built.returning(*(table.c[column.name] for column in update.returning))
+        return built
+
+    def assigned(self, column: Column, value: st.Expression) -> Any:
+        if isinstance(value, st.Param):
+            return self.stored(value.index, column)
+        return self.expression(value)
+
+    def delete(self, delete: st.Delete) -> Any:
+        table = sql_table(delete.table)
+        self.sources = [table]
+        built = sa.delete(table)
+        chosen = self.chosen(table, delete.table, delete.where, delete.rows)
+        return built if chosen is None else built.where(chosen)
+
+    def chosen(
+        self, table: sa.Table, described: Table, where: st.Condition | None, rows: st.Select | None
+    ) -> SQL | None:
+        if rows is not None:
+            return table.c[described.primary_key.name].in_(self.select(rows))
+        return None if where is None else self.condition(where)
+
+    # Conditions
+
+    def condition(self, condition: st.Condition) -> SQL:
+        match condition:
+            case st.Compare():
+                return self.compare(condition)
+            case st.And():
+                return sa.and_(sa.true(), *(self.condition(part) for part in condition.parts))
+            case st.Or():
+                return sa.or_(sa.false(), *(self.condition(part) for part in condition.parts))
+            case st.Not():
+                return self.negate(condition.of)
+            case st.InSelect():
+                return self.expression(condition.left).in_(self.select(condition.select))
+            case st.Exists():
+                return self.exists(condition)
+            case st.Native():
+                return self.native(condition)
+        raise ProgrammingError(f"{type(condition).__name__} has no SQL.")
+
+    def negate(self, condition: st.Condition) -> SQL:
+        return self.condition(condition).self_group().is_not(sa.true())
+
+    def exists(self, condition: st.Exists) -> SQL:
+        outer, around = self.column(condition.outer), self.sources
+        source = self.enter(condition.select)
+        built = sa.select(sa.literal_column("1")).select_from(source)
+        built = built.where(self.column(condition.inner) == outer)
+        if condition.select.where is not None:
+            built = built.where(self.condition(condition.select.where))
+        self.sources = around
+        return built.exists()
+
+    def native(self, condition: st.Native) -> SQL:
+        from sqlalchemy.sql import visitors
+
+        marks = iter(condition.indexes)
+        places: dict[str, SQL] = {}
+
+        def replace(element: Any, **_: Any) -> Any:
+            if isinstance(element, sa.BindParameter):
+                if element.key not in places:
+                    places[element.key] = self.bound(next(marks), self.native_value, "the expression")
+                return places[element.key]
+            return None
+
+        return visitors.replacement_traverse(condition.expression, {}, replace).self_group()
+
+    @staticmethod
+    def native_value(value: Any) -> Any:
+        return checker(None, None, stored=False)(value)
+
+    def compare(self, compare: st.Compare) -> SQL:
+        operator, left, right = compare.operator, compare.left, compare.right
+        if operator == "isnull":
+            return self.expression(left).is_(sa.null())
+        if operator == "in":
+            return self.member(left, right[0])
+        if operator == "range":
+            return self.between(left, *right)
+        if operator in COMPARISONS:
+            return self.relation(operator, left, right[0])
+        return self.match(operator, left, right[0])
+
+    def relation(self, operator: str, left: st.Expression, right: st.Expression) -> SQL:
+        return self.expression(left).op(COMPARISONS[operator], is_comparison=True)(
+            self.operand(right, left)
+        )
+
+    def between(self, left: st.Expression, low: st.Expression, high: st.Expression) -> SQL:
+        return sa.and_(self.relation("gte", left, low), self.relation("lte", left, high))
+
+    def member(self, left: st.Expression, right: st.Expression) -> SQL:
+        raise NotImplementedError
+
+    def match(self, operator: str, left: st.Expression, right: st.Expression) -> SQL:
+        raise NotImplementedError
+
+    # Expressions
+
+    def expression(self, expression: st.Expression) -> SQL:
+        """The expression in the form its column stores it."""
+        match expression:
+            case st.ColumnRef():
+                return self.column(expression)
+            case st.Param():
+                return self.operand(expression, expression)
+            case st.Constant():
+                return constant(expression.value)
+            case st.Arithmetic():
+                return self.arithmetic(expression)
+            case st.Part():
+                return self.part(expression)
+            case st.JSONPath():
+                return self.json_path(expression)
+            case st.Call():
+                return self.call(expression)
+            case st.Aggregate():
+                return self.aggregate(expression)
+        raise ProgrammingError(f"{type(expression).__name__} has no SQL.")
+
+    def sortable(self, expression: st.Expression) -> SQL:
+        """The expression in a form whose order is the order of its values."""
+        return self.expression(expression)
+
+    def column(self, ref: st.ColumnRef) -> SQL:
+        return self.sources[ref.source].c[ref.column.name]
+
+    def operand(self, right: st.Expression, left: st.Expression) -> SQL:
+        """`right` where it is compared or combined with `left`."""
+        if not isinstance(right, st.Param):
+            return self.expression(right)
+        column = right.column or (left.column if isinstance(left, st.ColumnRef) else None)
+        kind = right.kind or left.kind
+        return self.bound(
+            right.index, self.converter(kind, column, stored=False), label_of(column, kind)
+        )
+
+    def arithmetic(self, expression: st.Arithmetic) -> SQL:
+        left = self.operand(expression.left, expression.right)
+        right = self.operand(expression.right, expression.left)
+        return left.op(expression.op, precedence=20)(right).self_group()
+
+    def part(self, part: st.Part) -> SQL:
+        raise NotImplementedError
+
+    def json_path(self, path: st.JSONPath) -> SQL:
+        raise NotImplementedError
+
+    def call(self, call: st.Call) -> SQL:
+        arguments = [self.operand(argument, call) for argument in call.arguments]
+        return getattr(sa.func, call.function)(*arguments)  # type: ignore[no-any-return]
+
+    def aggregate(self, aggregate: st.Aggregate) -> SQL:
+        if aggregate.of is None:
+            built: Any = sa.func.count()
+        else:
+            inner: Any = self.aggregated(aggregate, aggregate.of)
+            built = getattr(sa.func, aggregate.function)(inner.distinct() if aggregate.distinct else inner)
+        if aggregate.where is not None:
+            built = built.filter(self.condition(aggregate.where))
+        return built  # type: ignore[no-any-return]
+
+    def aggregated(self, aggregate: st.Aggregate, of: st.Expression) -> SQL:
+        return self.expression(of)
+
+    # Parameters
+
+    def converter(self, kind: Any, column: Column | None, *, stored: bool) -> Checker:
+        return checker(kind, column, stored=stored)
+
+    def stored(self, index: int, column: Column) -> SQL:
+        # A JSON column that may not be NULL takes None as JSON's null.
+        total = column.kind == "json" and not column.nullable
+        return self.bound(index, self.converter(None, column, stored=True), column.label, total=total)
+
+    def bound(
+        self, index: int, convert: Checker | None, label: str, *, total: bool = False, type_: Any = None
+    ) -> SQL:
+        name = f"p{len(self.slots)}"
+        self.slots[name] = Slot(index, convert, total, label)
+        return sa.bindparam(name, type_=type_ or sa.types.NULLTYPE, required=False, value=None)
+
+
+def constant(value: None | int | bool | str) -> SQL:
+    if value is None:
+        return sa.null()
+    if isinstance(value, bool):
+        return sa.true() if value else sa.false()
+    if isinstance(value, int):
+        return sa.literal_column(str(value), sa.Integer)
+    return sa.literal_column("'" + value.replace("'", "''") + "'", sa.Text)
+
+
+def label_of(column: Column | None, kind: Any) -> str:
+    return column.label if column is not None else f"A value of type {kind or 'unknown'}"
+
+
+def may_be_null(expression: st.Expression) -> bool:
+    return not (
+        isinstance(expression, st.ColumnRef) and expression.source == 0 and not expression.column.nullable
+    )
+
+
+def binder(slots: Sequence[Slot]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The function from the values of an execution to the parameters of the SQL."""
+    if all(slot.convert is None for slot in slots) and [slot.index for slot in slots] == list(
+        range(len(slots))
+    ):
+        return lambda values: values
+    steps = tuple((slot.index, slot.convert, slot.total) for slot in slots)
+
+    def bind(values: Sequence[Any]) -> Sequence[Any]:
+        try:
+            return [
+                value
+                if ((value := values[index]) is None and not total) or convert is None
+                else convert(value)
+                for index, convert, total in steps
+            ]
+        except (TypeError, ValueError) as error:
+            raise blame(slots, values, error) from error
+
+    return bind
+
+
+def blame(slots: Sequence[Slot], values: Sequence[Any], error: Exception) -> Exception:
+    """The sentence that names the column whose value was refused."""
+    for slot in slots:
+        value = values[slot.index]
+        if slot.convert is not None and (value is not None or slot.total):
+            try:
+                slot.convert(value)
+            except (TypeError, ValueError) as refused:
+                return invalid(slot.label, refused)
+    return error

@@ -1,0 +1,197 @@
+"""A Database: one engine, the programs compiled for it, and how code finds it.
+
+Nothing is registered anywhere. A query runs on the database it was given (`.using(db)`), else on the one bound in
+the context it runs in: an App binds its own for every request, a script says `async with db:`. The transaction
+of that database which is open in the context, if any, is what runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, Self, TypeVar
+
+from swift.engines.errors import NoDatabase, TransactionError
+from swift.engines.interface import Engine, Executor, Isolation, Transaction, Values
+from swift.engines.schema import tables_of
+
+T = TypeVar("T")
+
+# Shapes of queries a process has in use: some ten per model action. A miss costs a compilation, not an error.
+PROGRAMS = 1024
+
+
+class Ambient:
+    """An open transaction in a context, and the one around it (of this or another database)."""
+
+    __slots__ = ("database", "outer", "transaction")
+
+    def __init__(self, database: Database, transaction: Transaction, outer: Ambient | None) -> None:
+        self.database = database
+        self.transaction = transaction
+        self.outer = outer
+
+
+current_database: ContextVar[Database | None] = ContextVar("swift_database", default=None)
+ambient: ContextVar[Ambient | None] = ContextVar("swift_transaction", default=None)
+
+
+class Database:
+    """A database and what is compiled for it.
+
+    `async with db:` connects, binds it for the block and closes it. Otherwise `await db.connect()`, `await
+    db.close()`, and `with db.bind():` around what shall use it. One event loop at a time.
+    """
+
+    def __init__(self, engine: Engine, *, url: str = "", programs: int = PROGRAMS) -> None:
+        self.engine = engine
+        self.url = url
+        # Bounded and least recently used first to go; it dies with the database.
+        self._programs = lru_cache(maxsize=programs)(self._compile)
+
+    @classmethod
+    def from_url(cls, url: str, *, programs: int = PROGRAMS) -> Self:
+        """The database at `url`: `sqlite:///file.db`, `sqlite://` (in memory) or `memory://` (lists of dicts)."""
+        return cls(engine_for(url), url=url, programs=programs)
+
+    def __repr__(self) -> str:
+        return f"<Database {self.engine.dialect}>"
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect
+
+    # Life
+
+    async def connect(self) -> None:
+        """Open the connections. Again is harmless."""
+        await self.engine.connect()
+
+    async def close(self) -> None:
+        """Close them; what still waits for one fails with OperationalError."""
+        await self.engine.close()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        self._token = current_database.set(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        current_database.reset(self._token)
+        await self.close()
+
+    @contextmanager
+    def bind(self) -> Iterator[Self]:
+        """Make this the database of every query in the block that names none."""
+        token = current_database.set(self)
+        try:
+            yield self
+        finally:
+            current_database.reset(token)
+
+    # Compiled programs
+
+    def program(self, build: Callable[[Database, Any], T], key: Hashable) -> T:
+        """`build(self, key)`, made once and kept while in use. A hit costs one lookup."""
+        return self._programs(build, key)  # type: ignore[no-any-return]
+
+    def _compile(self, build: Callable[[Database, Any], Any], key: Any) -> Any:
+        return build(self, key)
+
+    @property
+    def compiled(self) -> tuple[int, int, int]:
+        """(hits, misses, kept) of the programs: a miss per request shows a shape that varies with its values."""
+        info = self._programs.cache_info()
+        return info.hits, info.misses, info.currsize
+
+    # Running
+
+    @property
+    def executor(self) -> Executor:
+        """The transaction of this database that is open in this context, else the engine itself."""
+        level = ambient.get()
+        while level is not None:
+            if level.database is self and not level.transaction.closed:
+                return level.transaction
+            level = level.outer
+        return self.engine
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.executor is not self.engine
+
+    async def fetch(self, command: Any, values: Values = (), *, writes: bool | None = None) -> list[Any]:
+        """The rows of a query, as the driver gives them. SQL that is no plain SELECT runs as a change."""
+        if writes is None:
+            writes = not (isinstance(command, str) and command.lstrip()[:6].upper() == "SELECT")
+        return await self.executor.fetch(command, values, writes=writes)
+
+    async def fetch_json(self, command: Any, values: Values = ()) -> bytes:
+        """The one value of a query that answers one JSON text in bytes."""
+        return await self.executor.fetch_json(command, values)
+
+    async def execute(self, command: Any, values: Values = ()) -> int:
+        """Run a change; the number of rows it changed."""
+        return await self.executor.execute(command, values)
+
+    async def execute_many(self, command: Any, many: Sequence[Values]) -> list[list[Any]]:
+        """Run a change for each set of values, all or none; the rows each returned."""
+        return await self.executor.execute_many(command, many)
+
+    def stream(self, command: Any, values: Values = (), *, size: int = 500) -> AsyncIterator[list[Any]]:
+        """The rows of a query in parts, with one part in memory at a time."""
+        return self.executor.stream(command, values, size=size)
+
+    @asynccontextmanager
+    async def transaction(self, isolation: Isolation | None = None) -> AsyncIterator[Transaction]:
+        """A transaction for every query of this database in the block; inside another, a savepoint.
+
+        It is kept when the block ends and undone when the block raises. Tasks started inside share it.
+        """
+        outer = ambient.get()
+        executor = self.executor
+        if executor is self.engine:
+            opening = self.engine.transaction(isolation)
+        elif isolation is not None:
+            raise TransactionError("A savepoint has the isolation of its transaction; set it on the outermost block.")
+        else:
+            opening = executor.savepoint()  # type: ignore[attr-defined]
+        async with opening as transaction:
+            token = ambient.set(Ambient(self, transaction, outer))
+            try:
+                yield transaction
+            finally:
+                ambient.reset(token)
+
+    # Tables
+
+    async def create_tables(self, models: Iterable[Any]) -> None:
+        """Create the tables of `models` where they do not exist, referenced tables first."""
+        await self.engine.create_tables(tables_of(models))
+
+    async def drop_tables(self, models: Iterable[Any]) -> None:
+        """Drop the tables of `models` where they exist."""
+        await self.engine.drop_tables(tables_of(models))
+
+
+def database(using: Database | None = None) -> Database:
+    """`using`, else the database bound in this context. Raises NoDatabase."""
+    found = using or current_database.get()
+    if found is None:
+        raise NoDatabase
+    return found
+
+
+def engine_for(url: str) -> Engine:
+    scheme = url.partition("://")[0]
+    if scheme == "sqlite":
+        from swift.engines.sqlite import SQLiteEngine
+
+        return SQLiteEngine.from_url(url)
+    if scheme == "memory":
+        from swift.engines.memory import MemoryEngine
+
+        return MemoryEngine()
+    raise ValueError(f"No engine serves `{scheme}://`; use sqlite:// or memory://.")
