@@ -366,6 +366,7 @@ def test_form_without_files_is_read_in_both_encodings() -> None:
     async def login(
         name: Annotated[str, Form(description="As registered.")],
         remember_me: Annotated[bool, Form(alias="remember")] = False,
+        trap: Annotated[str, Form(include_in_schema=False)] = "",
     ) -> None: ...
 
     content = operation_of(app, "/login", "post")["requestBody"]["content"]

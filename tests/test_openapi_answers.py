@@ -121,6 +121,10 @@ def test_redirect_has_its_own_status_and_location() -> None:
     assert response["description"] == "Temporary Redirect"
     assert list(response["headers"]) == ["Location"]
 
+    app = new_app()
+    app.post("/form", status=303)(old)
+    assert list(operation_of(app, "/form", "post")["responses"]) == ["303"]
+
 
 def test_media_type_of_the_route_wins() -> None:
     app = new_app()
@@ -169,6 +173,15 @@ def test_declared_answers() -> None:
         "5XX": {"description": "Broken.", "content": problem},
         "default": {"description": "Else.", "content": {"text/html": {}}},
     }
+
+
+def test_success_can_be_declared_elsewhere() -> None:
+    app = new_app()
+    app.get("/x", responses={200: {"$ref": "https://shop.example/openapi.json#/components/responses/X"}})(
+        returns_response
+    )
+    documented = openapi(app.routes, title="Shop", version="1")["paths"]["/x"]["get"]["responses"]
+    assert documented == {"200": {"$ref": "https://shop.example/openapi.json#/components/responses/X"}}
 
 
 # ---- errors
@@ -312,6 +325,10 @@ def test_guard_says_what_it_answers() -> None:
     assert documented() == ["200"]
     assert documented(throttle) == ["200", "429"]
     assert documented(throttle, only_known) == ["200", "401", "403", "429"]
+    throttle.answers = (418, 460, 461)  # type: ignore[attr-defined]
+    assert documented(throttle) == ["200", "418", "460", "461"]
+    document = openapi([route], title="Shop", version="1")
+    assert list(document["components"]["responses"]) == ["ClientError460", "ClientError461", "I_maTeapot"]
 
 
 # ---- security

@@ -86,6 +86,8 @@ async def test_document_is_generated_once() -> None:
     documentation = Documentation(routes, title="Shop", version="1", openapi_url="/once.json", docs_url=None)
     for path, name, handler in documentation.handlers():
         app.get(path, name=name, include_in_schema=False)(handler)
+    documentation.check()
+    assert asked == 1
     async with client_of(app) as client:
         first, second = await client.get("/once.json"), await client.get("/once.json")
         assert (await client.get("/once.json/assets/swagger-ui.css")).status_code == 404

@@ -762,6 +762,8 @@ async def test_an_exception_before_a_stream_is_raised_at_its_entrance() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with TestClient(app).stream("GET", "/"):
             pass
+    async with TestClient(app, raise_server_exceptions=False).stream("GET", "/") as response:
+        assert (response.status, await response.read()) == (500, b"Internal Server Error")
 
 
 async def test_a_failed_test_ends_the_stream() -> None:
@@ -807,4 +809,58 @@ async def test_leaving_while_the_application_waits_for_the_request_body() -> Non
 
     async with TestClient(app).stream("POST", "/", content=chunks()) as response:
         assert await anext(response) == b"first"
+        await asyncio.sleep(0.01)
     assert closed == ["body"]
+
+
+@pytest.mark.parametrize(("spec_version", "outcomes"), [("2.3", ["sent"]), ("2.4", ["ClientDisconnected"])])
+async def test_a_send_that_begins_after_the_client_left(spec_version: str, outcomes: list[str]) -> None:
+    outcome = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        try:
+            await send({"type": "http.response.body", "body": b"too late"})
+            outcome.append("sent")
+        except OSError as error:
+            outcome.append(type(error).__name__)
+
+    async with TestClient(app, spec_version=spec_version).stream("GET", "/"):
+        pass
+    assert outcome == outcomes
+
+
+async def test_a_cancelled_stream_cancels_the_application() -> None:
+    outcome = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            outcome.append("cancelled")
+            raise
+
+    async def read() -> None:
+        async with TestClient(app).stream("GET", "/") as response:
+            await response.read()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.01)
+    assert outcome == ["cancelled"]
+
+
+async def test_what_follows_a_stream_can_be_read_after_it() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.early_hint", "links": []})
+        await send({"type": "http.response.start", "status": 200, "trailers": True})
+        await send({"type": "http.response.body", "body": b"x"})
+        await send({"type": "http.response.trailers", "headers": [(b"digest", b"y")]})
+
+    offered = {"http.response.early_hint": {}, "http.response.trailers": {}}
+    async with TestClient(app, extensions=offered).stream("GET", "/") as response:
+        assert await response.read() == b"x"
+    assert dict(response.trailers) == {"digest": "y"}
+    assert [event["type"] for event in response.extension_events] == ["http.response.early_hint"]

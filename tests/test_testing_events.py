@@ -88,6 +88,7 @@ VIOLATIONS = [
     ),
     websocket("event.unknown", "`http.response.start`", [start(), ACCEPT]),
     Case("scope.unknown", "a scope of type 'smtp'", [], "smtp"),
+    Case("scope.unknown", "a scope of type 'smtp'", [event("smtp.ready")], "smtp", [event("smtp.hello")]),
     # Header blocks
     http("headers.pairs", "as an iterable of pairs, got `int`", [start(headers=1), body()]),
     http("headers.pairs", "as an iterable of pairs, got `dict`", [start(headers={b"a": b"b"}), body()]),
@@ -266,6 +267,12 @@ VIOLATIONS = [
         "early-hint.links",
         "got None",
         [start(), event("http.response.early_hint", links=b"</a>"), body()],
+        "http.response.early_hint",
+    ),
+    http(
+        "early-hint.links",
+        "got None",
+        [start(), event("http.response.early_hint", links=7), body()],
         "http.response.early_hint",
     ),
     http(

@@ -121,6 +121,17 @@ async def test_an_application_that_returns_without_an_answer_is_reported(phase: 
             pass
 
 
+async def test_a_violation_after_a_failed_startup_is_raised() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        await send({"type": "lifespan.startup.complete"})
+
+    with pytest.raises(ASGIViolation, match="answered already"):
+        async with TestClient(app):
+            pass
+
+
 async def refusing(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])

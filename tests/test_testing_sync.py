@@ -65,7 +65,9 @@ class Application:
 
 
 def test_requests() -> None:
-    with SyncTestClient(Application(), headers={"x-a": "1"}) as client:
+    app = Application()
+    with SyncTestClient(app, headers={"x-a": "1"}) as client:
+        assert client.app is app
         response = client.post("/users", json=[1], params={"q": 1})
 
         assert response.status == 200
@@ -120,7 +122,13 @@ def test_context_variables_of_the_test_reach_the_application() -> None:
 def test_a_stream() -> None:
     with SyncTestClient(Application()) as client:
         with client.stream("POST", "/s", content=b"two") as response:
-            assert response.status == 200
+            assert (response.status, response.media_type, response.headers["set-cookie"]) == (
+                200,
+                "",
+                "sid=1",
+            )
+            assert (response.cookies, response.set_cookies[0].path) == ({"sid": "1"}, "/")
+            assert (dict(response.trailers), response.extension_events) == ({}, [])
             assert list(response) == [b"POST /s\n", b"two"]
         with client.stream("POST", "/s", content=b"two") as response:
             assert list(response.lines()) == ["POST /s", "two"]
@@ -133,7 +141,7 @@ def test_a_stream() -> None:
 
 def test_a_websocket() -> None:
     with SyncTestClient(Application()) as client, client.websocket("/ws", subprotocols=["chat"]) as ws:
-        assert ws.subprotocol == "chat"
+        assert (ws.subprotocol, dict(ws.headers)) == ("chat", {})
         ws.send_text("a")
         ws.send_bytes(b"b")
         ws.send_json([1])

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 from urllib.parse import urlsplit
 
 import msgspec
@@ -87,10 +87,8 @@ class Representation(NamedTuple):
 
 
 class Documentation:
-    """The handlers of `openapi_url` and `docs_url`; `routes` is asked when the document is first needed.
-
-    The document is generated and encoded once (for each root path), the page likewise.
-    """
+    """The handlers of `openapi_url` and `docs_url`. The document is generated when it is first needed,
+    once for each root path: `routes` is asked then."""
 
     def __init__(
         self,
@@ -116,24 +114,14 @@ class Documentation:
         return routes
 
     def check(self) -> None:
-        """ValueError, in one sentence, where the routes cannot be documented: for an application's start."""
-        self.document()
-
-    def document(self, root_path: str = "") -> dict[str, Any]:
-        """The document as served under `root_path`."""
-        options = self._options
-        if root_path and not options.get("servers"):
-            options = {**options, "servers": [root_path]}
-        return openapi(self._routes(), **options)
+        """Generate the document. ValueError, in one sentence, where the routes cannot be documented: an
+        application calls it at its start, so that no request is the first to find out."""
+        self._document("")
 
     async def openapi_json(self, request: Request) -> Response:
         root_path = request.scope.get("root_path", "").rstrip("/")
-        document = self._documents.get(root_path)
-        if document is None:
-            document = Representation.of(msgspec.json.encode(self.document(root_path)))
-            if len(self._documents) < MAX_PREFIXES:
-                self._documents[root_path] = document
-        return document.answer(request, {"content-type": "application/json", "cache-control": "no-cache"})
+        headers = {"content-type": "application/json", "cache-control": "no-cache"}
+        return self._document(root_path).answer(request, headers)
 
     async def page(self, request: Request) -> Response:
         headers = {
@@ -152,6 +140,17 @@ class Documentation:
         if name.endswith(".html"):
             headers["content-security-policy"] = self._policy()
         return (await self._asset(name)).answer(request, headers)
+
+    def _document(self, root_path: str) -> Representation:
+        document = self._documents.get(root_path)
+        if document is None:
+            options = self._options
+            if root_path and not options.get("servers"):
+                options = {**options, "servers": [root_path]}
+            document = Representation.of(msgspec.json.encode(openapi(self._routes(), **options)))
+            if len(self._documents) < MAX_PREFIXES:
+                self._documents[root_path] = document
+        return document
 
     async def _asset(self, name: str) -> Representation:
         asset = self._assets.get(name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from swift.http import ErrorDetail, Problem
 from swift.http.problems import MEDIA_TYPE, title_of
+from swift.openapi.names import plain
 from swift.openapi.schemas import Components, JsonSchema
 
 __all__ = ["NAMES", "Errors"]
@@ -59,7 +60,7 @@ class Errors:
 
     def shared(self, status: int) -> JsonSchema:
         """A reference to the answer of this status."""
-        name = title_of(status).replace(" ", "").replace("-", "")
+        name = component_name(status)
         if name not in self._shared:
             self._shared[name] = self.response(status)
         return {"$ref": f"#/components/responses/{name}"}
@@ -91,3 +92,9 @@ class Errors:
             },
             "required": ["type", "title", "status"],
         }
+
+
+def component_name(status: int) -> str:
+    """`NotFound` for 404; a status that no RFC names is told by its number."""
+    name = plain(title_of(status).replace(" ", "").replace("-", ""))
+    return f"{name}{status}" if name in ("ClientError", "ServerError") else name

@@ -111,8 +111,7 @@ class _Document:
         items: dict[str, JsonSchema] = {}
         for operation in listed:
             path = DocumentedPath.of(operation.route.template)
-            # 3.1 has no place for methods such as QUERY (3.2 has): as an extension they are not lost.
-            key = operation.method.lower() if operation.method in METHODS else f"x-{operation.method.lower()}"
+            key = member(operation.method)
             while key in items.get(path.text, {}):
                 if not path.spelling:
                     raise ValueError(
@@ -127,10 +126,8 @@ class _Document:
     def _webhooks(self, listed: Iterable[Operation]) -> dict[str, JsonSchema]:
         items: dict[str, JsonSchema] = {}
         for operation in listed:
-            item = items.setdefault(operation.id, {})
-            item[operation.method.lower()] = self._operation(
-                operation, DocumentedPath.of(operation.route.template)
-            )
+            path = DocumentedPath.of(operation.route.template)
+            items[operation.id] = {member(operation.method): self._operation(operation, path)}
         return items
 
     def _operation(self, operation: Operation, path: DocumentedPath) -> JsonSchema:
@@ -185,3 +182,9 @@ def texts(route: Route, operation_id: str) -> tuple[str, str | None]:
 
 def named(value: str | Mapping[str, Any], key: str) -> dict[str, Any]:
     return {key: value} if isinstance(value, str) else dict(value)
+
+
+def member(method: str) -> str:
+    """Where a path item has its operation of this method. 3.1 has no place for methods such as QUERY (3.2
+    has): as extensions they are not lost."""
+    return method.lower() if method in METHODS else f"x-{method.lower()}"

@@ -72,6 +72,11 @@ def request_body(plan: Endpoint, components: Components) -> JsonSchema | None:
 def _form(body: BodySpec, fields: Iterable[Parameter], components: Components) -> JsonSchema:
     schema = components.form(body.type)
     for field in fields:
+        if not field.include_in_schema:
+            del schema["properties"][field.alias]
+            if field.required:
+                schema["required"].remove(field.alias)
+            continue
         schema["properties"][field.alias].update(
             given(
                 description=field.description,

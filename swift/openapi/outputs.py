@@ -60,7 +60,7 @@ def responses(
     for key, declaration in (route.responses or {}).items():
         declared = _declared(key, declaration, components, errors)
         if str(key) == str(status):
-            response = {**response, **declared}
+            response = declared if "$ref" in declared else {**response, **declared}
         else:
             answers[str(key)] = declared
     return {str(status): response} | dict(sorted(answers.items()))
@@ -91,8 +91,9 @@ def _success(route: Route, components: Components) -> tuple[int, JsonSchema]:
     if annotation is NoneType and status == 200:
         status = 204
     if _is_class(annotation, RedirectResponse):
-        return 307, {
-            "description": title_of(307),
+        status = status if 300 <= status <= 399 else 307
+        return status, {
+            "description": title_of(status),
             "headers": {"Location": {"schema": {"type": "string", "format": "uri-reference"}}},
         }
     response: JsonSchema = {"description": title_of(status)}

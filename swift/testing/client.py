@@ -223,15 +223,20 @@ class TestClient:
             disconnect_timeout=self.disconnect_timeout,
         )
 
+    async def _begin(self, exchange: Exchange) -> None:
+        """Waits for the start of the response, the application's or the server's own."""
+        if not await exchange.started():
+            self._raise_for(exchange, await exchange.finish())
+            exchange.answer_instead()
+
     async def _send(self, request: ClientRequest) -> ClientResponse:
         async with self._exchange(request) as exchange:
+            await self._begin(exchange)
             chunks: list[bytes] = []
             while (chunk := await exchange.read()) is not None:
                 chunks.append(chunk)
             error = await exchange.finish()
         self._raise_for(exchange, error)
-        if exchange.status == 0:
-            return self._server_error(request)
         if not exchange.complete:
             raise IncompleteResponse(f"The response to {request.method} {request.url} broke off.") from error
         self._keep_cookies(request, exchange)
@@ -261,11 +266,6 @@ class TestClient:
                 event["info"].get("exception"), Exception
             ):
                 raise event["info"]["exception"]
-
-    def _server_error(self, request: ClientRequest) -> ClientResponse:
-        """What servers answer in the place of an application that raised before it started a response."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        return ClientResponse(str(request.url), request.method, 500, headers, b"Internal Server Error")
 
     def _keep_cookies(self, request: ClientRequest, exchange: Exchange) -> None:
         values = [value.decode("latin-1") for name, value in exchange.headers if name == b"set-cookie"]
@@ -301,12 +301,7 @@ class StreamContext:
         client, request = self._client, self._request
         self._exchange = exchange = client._exchange(request)
         try:
-            if not await exchange.started():
-                error = await exchange.finish()
-                client._raise_for(exchange, error)
-                raise IncompleteResponse(
-                    f"{request.method} {request.url} ended without a response."
-                ) from error
+            await client._begin(exchange)
         except BaseException:
             await exchange.__aexit__(None, None, None)
             raise

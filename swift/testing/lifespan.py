@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ._signal import Signal
 from ._types import ASGIApp, Event
 from .errors import LifespanFailed
+from .rules import ASGIViolation
 
 LifespanMode = Literal["auto", "on", "off"]
 Phase = Literal["startup", "shutdown"]
@@ -79,7 +80,7 @@ class Lifespan:
             # What the application raises after its answer is the cause.
             await asyncio.wait({task}, timeout=self._shutdown_timeout)
             cause = task.exception() if task.done() and not task.cancelled() else None
-            if isinstance(cause, AssertionError):
+            if isinstance(cause, ASGIViolation):
                 raise cause
             raise LifespanFailed(phase, message) from cause
         return True

@@ -12,11 +12,13 @@ import msgspec
 
 from ._types import RawHeaders, Scope
 
-Scalar: TypeAlias = str | int | float | bool | None
-Pairs: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]] | Iterable[tuple[str, Scalar]]
+# Values are str, int, float, bool, None, or a sequence of them. They are typed as Any since a union inside a
+# Mapping inside a union keeps mypy from accepting a dict display of mixed values.
+Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 FileContent: TypeAlias = bytes | str | IO[bytes]
 # content; (filename, content); (filename, content, content type)
 FileSpec: TypeAlias = FileContent | tuple[str, FileContent] | tuple[str, FileContent, str]
+Files: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]  # of FileSpec
 Body: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 HeaderItems: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -37,7 +39,7 @@ class RequestOptions(ConnectOptions, total=False):
 
     content: str | Body
     data: Pairs
-    files: Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
+    files: Files
     json: Any
     follow_redirects: bool
 
@@ -199,7 +201,7 @@ def _text(value: Any) -> str:
 def _multipart(
     boundary: str,
     fields: list[tuple[str, str]],
-    files: Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]],
+    files: Files,
 ) -> bytes:
     parts = [(f'name="{_quoted(name)}"', "", value.encode()) for name, value in fields]
     for name, spec in files.items() if isinstance(files, Mapping) else files:
