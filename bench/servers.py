@@ -2,8 +2,10 @@
 
 All subjects of a server are up at once and loaded in turn, so that their rounds interleave.
 The seconds in requests per second are those the server had its core: the clock's while it has it to itself.
-When a neighbour takes a part of either core they are far steadier (a subject on granian with 53,000 to 57,000,
-where the clock gave 37,000 to 55,000), and they do not take a slow wrk for a fast subject's limit.
+When a neighbour takes a part of either core they are far steadier (a subject on granian: 53,000 to 57,000,
+where the clock gave 37,000 to 55,000), and a slow wrk does not pass for the limit of a fast subject.
+What they cannot mend: a server that often waits spends more on each request, all subjects alike, and that
+draws the ratios together. A run in which it happened says so.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from types import FrameType
@@ -29,6 +32,8 @@ from bench.serving import Server, cores, free_port, serving
 from bench.subjects import Subject, installed, version, versions
 
 CONNECTIONS = 64
+# A server that has its core to itself is busy for 97 to 99 % of a round.
+BUSY_SHARE = 0.9
 
 UVICORN = "uvicorn --loop uvloop --http httptools --no-access-log --log-level error --port {port}"
 GRANIAN = "granian --workers 1 --loop uvloop --http 1 --no-access-log --log-level error --port {port}"
@@ -69,14 +74,25 @@ def get(port: int) -> Response:
         connection.close()
 
 
-def press(server: Server, seconds: int) -> float:
-    """Loads a server for so long and returns the requests it answered per second of its CPU time."""
-    url = f"http://127.0.0.1:{server.port}{EXCHANGE.request.path}"
-    pinned = f"taskset --cpu-list {cores()[1]} wrk"
-    command = f"{pinned} --threads 1 --connections {CONNECTIONS} --duration {seconds}s {url}"
-    before = server.cpu_seconds()
-    wrk = subprocess.run(command.split(), capture_output=True, text=True, check=True)
-    return request_count(wrk.stdout) / (server.cpu_seconds() - before)
+@dataclass
+class Load:
+    """wrk against one server, and how long that server was busy meanwhile."""
+
+    server: Server
+    busy_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def press(self, seconds: int) -> float:
+        """Loads the server for so long and returns the requests it answered per second of its CPU time."""
+        url = f"http://127.0.0.1:{self.server.port}{EXCHANGE.request.path}"
+        pinned = f"taskset --cpu-list {cores()[1]} wrk"
+        command = f"{pinned} --threads 1 --connections {CONNECTIONS} --duration {seconds}s {url}"
+        before = self.server.cpu_seconds()
+        wrk = subprocess.run(command.split(), capture_output=True, text=True, check=True)
+        busy = self.server.cpu_seconds() - before
+        self.busy_seconds += busy
+        self.seconds += seconds
+        return request_count(wrk.stdout) / busy
 
 
 def request_count(output: str) -> int:
@@ -93,12 +109,22 @@ def request_count(output: str) -> int:
 def measure(name: str, subjects: list[Subject], rounds: int, seconds: int) -> dict[str, Sample]:
     """Samples by subject."""
     with ExitStack() as stack:
-        measures: dict[str, Callable[[], float]] = {}
-        for subject in subjects:
-            server = stack.enter_context(served(name, subject))
-            press(server, 1)
-            measures[subject.name] = partial(press, server, seconds)
-        return interleave(measures, rounds)
+        loads = {subject.name: Load(stack.enter_context(served(name, subject))) for subject in subjects}
+        for load in loads.values():
+            load.press(1)
+        samples = interleave({key: partial(load.press, seconds) for key, load in loads.items()}, rounds)
+    warn_of_idling(name, loads.values())
+    return samples
+
+
+def warn_of_idling(name: str, loads: Iterable[Load]) -> None:
+    share = min(load.busy_seconds / load.seconds for load in loads)
+    if share < BUSY_SHARE:
+        print(
+            f"{name}: some subject was busy for only {share:.0%} of its rounds: "
+            "a neighbour or wrk held it back, and on a quiet machine the ratios lie further apart.",
+            file=sys.stderr,
+        )
 
 
 def installed_servers(names: Iterable[str]) -> Iterator[str]:

@@ -17,7 +17,8 @@ from bench.cases import CASES, ORDER, Case, Exchange, WrongAnswer
 from bench.measure import Sample, interleave
 from bench.options import Options, Unavailable
 from bench.report import Report
-from bench.servers import SERVERS, get, request_count, served
+from bench.servers import SERVERS, Load, get, request_count, served, warn_of_idling
+from bench.serving import Server
 from bench.subjects import DISTRIBUTIONS, Subject, installed, load
 from bench.targets import TARGETS, judge, verdicts
 
@@ -292,6 +293,14 @@ def test_wrk_s_count_is_read() -> None:
 def test_failed_requests_do_not_count(line: str) -> None:
     with pytest.raises(WrongAnswer, match=line.strip()):
         request_count(f"  129801 requests in 2.00s, 18.57MB read\n{line}\n")
+
+
+def test_a_server_that_could_not_work_all_the_time_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server(port=0, group=0)
+    warn_of_idling("uvicorn", [Load(server, busy_seconds=6.9, seconds=7.0)])
+    assert capsys.readouterr().err == ""
+    warn_of_idling("uvicorn", [Load(server, 6.9, 7.0), Load(server, 3.5, 7.0)])
+    assert "uvicorn: some subject was busy for only 50% of its rounds" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset (util-linux) is not installed")

@@ -164,27 +164,27 @@ def test_a_hostile_path_costs_linear_time() -> None:
     tree = build("/{rest:path}/edit", "/{a}/{b}/{c}-{d}-{e}/x")
     path = "/a" * 200_000
 
-    started = time.perf_counter()
+    started = time.process_time()
     assert tree.find(path, "GET") is None
     assert tree.find("/a/b/" + "-" * 400_000, "GET") is None
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_ten_thousand_routes_build_in_under_a_second_and_match_as_fast_as_ten() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     many = build(*(f"/service{n}/items/{{id:int}}" for n in range(10_000)))
     many.find("/service0/items/1", "GET")
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     few = build(*(f"/service{n}/items/{{id:int}}" for n in range(10)))
     # The same number of different paths for both: what differs is the table alone.
     paths = {id(many): [f"/service{n}/items/1" for n in range(0, 10_000, 1000)], id(few): [f"/service{n}/items/1" for n in range(10)]}
 
     def per_match(tree: Tree) -> float:
         asked = paths[id(tree)] * 200
-        started = time.perf_counter()
+        started = time.process_time()
         for path in asked:
             tree.find(path, "GET")
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     ratios = sorted(per_match(many) / per_match(few) for _ in range(21))
     assert ratios[10] < 1.5

@@ -79,7 +79,7 @@ def test_without_file_and_environment_the_defaults_hold(tmp_path, monkeypatch):
     assert settings == Settings()
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8000)
     assert settings.http.max_body_size == 10 * 2**20
-    assert settings.http.trailing_slash == "strict"
+    assert settings.http.trailing_slash == "redirect"
     assert settings.global_.timezone == "UTC"
     assert settings.database.dsn is None
 

@@ -11,6 +11,9 @@ cdef class Request:
     cdef public object cached_body
     cdef public object cached_form
     cdef public bint consumed
+    cdef public bint body_complete
+    cdef public object completion
+    cdef public object error
     cdef public object stack
     cdef object _state
     cdef object _headers
@@ -30,6 +33,7 @@ cdef class Response:
 
 
 cdef list header_list(dict scope)
+cdef list lower_names(list headers)
 cdef bytes find_header(list headers, bytes name)
 cdef tuple content_length(Py_ssize_t length)
 cdef tuple make_messages(int status, list headers, bytes body, bint head)

@@ -8,7 +8,6 @@ so neither the dictionaries nor the header list may be shared between requests.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Copy
 from cpython.unicode cimport PyUnicode_AsUTF8String
-from libc.string cimport memcmp
 
 # PERF: the pairs of the lengths that nearly every answer has; 4096 pairs are 0.6 MB, made at import in 1 ms.
 cdef tuple CONTENT_LENGTHS = tuple([(b"content-length", str(length).encode()) for length in range(4096)])
@@ -41,8 +40,10 @@ cdef tuple make_messages(int status, list headers, bytes body, bint head):
             end["body"] = body
     else:
         start["status"] = status
-        # 1xx, 204 and 304 have no content (RFC 9110 section 6.4.1).
-        if status >= 200 and status != 204 and status != 304:
+        # 1xx, 204 and 304 have no content (RFC 9110 section 6.4.1); that of a 205 is empty (section 15.3.6).
+        if status == 205:
+            headers.append(content_length(0))
+        elif status >= 200 and status != 204 and status != 304:
             headers.append(content_length(PyBytes_GET_SIZE(body)))
             if not head:
                 end["body"] = body
@@ -61,14 +62,39 @@ cdef list header_list(dict scope):
 
 
 cdef bytes find_header(list headers, bytes name):
-    """The first value of a header, or None. Names arrive in lower case (ASGI HTTP, connection scope)."""
+    """The first value of a header, or None; `name` is in lower case.
+
+    Servers send names in lower case, but the specification does not require it (ASGI HTTP,
+    connection scope), so the case is folded while comparing.
+    """
     cdef Py_ssize_t length = PyBytes_GET_SIZE(name)
     cdef const char* wanted = PyBytes_AS_STRING(name)
     for pair in headers:
         key = (<tuple>pair)[0] if type(pair) is tuple else pair[0]
-        if type(key) is bytes and PyBytes_GET_SIZE(key) == length and memcmp(PyBytes_AS_STRING(key), wanted, length) == 0:
+        if type(key) is bytes and PyBytes_GET_SIZE(key) == length and same_name(PyBytes_AS_STRING(key), wanted, length):
             return <bytes?>pair[1]
     return None
+
+
+cdef bint same_name(const char* name, const char* wanted, Py_ssize_t length) noexcept:
+    """Whether two names are equal, `wanted` being in lower case."""
+    cdef Py_ssize_t i
+    cdef char c
+    for i in range(length):
+        c = name[i]
+        if c'A' <= c <= c'Z':
+            c += 32
+        if c != wanted[i]:
+            return False
+    return True
+
+
+cdef list lower_names(list headers):
+    """The pairs with their names in lower case; the same list when they are."""
+    for pair in headers:
+        if not (<bytes?>pair[0]).islower() and pair[0] != (<bytes>pair[0]).lower():
+            return [(name.lower(), value) for name, value in headers]
+    return headers
 
 
 cpdef object encode_header(object name, object value):
@@ -98,6 +124,8 @@ cpdef object encode_header(object name, object value):
     for i in range(size):
         if not TOKEN[text[i]]:
             raise ValueError(f"Header name {name!r} is not a token (RFC 9110 section 5.1); use letters, digits and hyphens.")
+    if raw_name == b"transfer-encoding" or raw_name == b"connection":
+        raise ValueError(f"Header {raw_name.decode()!r} belongs to the connection, which is the server's; leave it out.")
     if type(value) is bytes:
         raw_value = <bytes>value
     elif isinstance(value, str):
@@ -167,7 +195,7 @@ cdef class Request:
     @property
     def headers(self):
         if self._headers is None:
-            self._headers = type(self).make_headers(header_list(self.scope))
+            self._headers = type(self).make_headers(lower_names(header_list(self.scope)))
         return self._headers
 
     @property
@@ -180,7 +208,7 @@ cdef class Request:
     def cookies(self):
         if self._cookies is None:
             self._cookies = type(self).make_cookies(
-                [pair[1] for pair in header_list(self.scope) if pair[0] == b"cookie"]
+                [pair[1] for pair in lower_names(header_list(self.scope)) if pair[0] == b"cookie"]
             )
         return self._cookies
 

@@ -74,6 +74,7 @@ cdef class Pending:
     cdef object receive
     cdef Kernel kernel
     cdef Request made_request
+    cdef bint body_taken
     cdef readonly object awaitable
     cdef readonly object yielded
     cdef Request get_request(self)

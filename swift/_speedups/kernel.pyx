@@ -24,7 +24,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeLatin1, PyU
 from libc.string cimport memchr, memcmp
 
 from swift._speedups.http cimport (
-    Request, Response, content_length, find_header, header_list, make_messages,
+    Request, Response, content_length, find_header, header_list, lower_names, make_messages,
 )
 from swift._speedups.query cimport decode_component
 from swift._speedups.router cimport Leaf, Tree
@@ -342,7 +342,7 @@ cdef class Plan:
                     if slot.many:
                         found = [
                             PyUnicode_DecodeLatin1(PyBytes_AS_STRING(pair[1]), len(pair[1]), NULL)
-                            for pair in headers if pair[0] == slot.name
+                            for pair in lower_names(headers) if pair[0] == slot.name
                         ]
                         values[slot.position] = slot.convert(found) if found else missing(slot, errors)
                     else:
@@ -357,7 +357,7 @@ cdef class Plan:
                     errors.extend(slot.explain(error))
             else:
                 if cookies is None:
-                    cookies = parse_cookies([pair[1] for pair in header_list(scope) if pair[0] == b"cookie"])
+                    cookies = parse_cookies([pair[1] for pair in lower_names(header_list(scope)) if pair[0] == b"cookie"])
                 found = cookies.get(slot.name.decode())
                 if found is None:
                     values[slot.position] = missing(slot, errors)
@@ -380,12 +380,13 @@ cdef class Plan:
         cdef bytes accept
         if self.media_type is None:
             return 0
-        accept = find_header(header_list(scope), b"accept")
-        if accept is None or accept == b"*/*" or b"*/*" in accept and b"q=0" not in accept:
+        headers = header_list(scope)
+        accept = find_header(headers, b"accept")
+        if accept is None or accept == b"*/*" or (b"*/*" in accept and b"q=0" not in accept):
             return 0
         if self.media_type in accept and b"q=" not in accept:
             return 0
-        refusal = self.refuse.accept(self, accept)
+        refusal = self.refuse.accept(self, headers)
         if refusal is not None:
             raise refusal
         return 0
@@ -526,6 +527,7 @@ cdef class Pending:
     cdef Request get_request(self):
         if self.made_request is None:
             self.made_request = self.kernel.new_request(self.plan, self.scope, self.receive, self.path_values)
+            self.made_request.body_complete = self.body_taken
         return self.made_request
 
     def with_message(self, dict message not None):
@@ -544,6 +546,7 @@ cdef class Pending:
         """`(start, body)`, or `(None, Pending)` when the handler suspends."""
         cdef Request request = None
         cdef list values
+        self.body_taken = True
         if self.plan.needs_request:
             request = self.get_request()
             request.cached_body = body

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swift._speedups.kernel import (
     BODY_STAGE,
@@ -28,12 +28,16 @@ from swift.routing.endpoint import ErrorHandlers, Middleware
 from swift.routing.pipeline import answer_error, build_pipeline
 from swift.routing.router import Placed
 from swift.routing.routes import TrailingSlash
+from swift.routing.templates import parse_template
 
 from .lifespan import Lifespan, mounted_lifespan, serve_lifespan
 from .misses import NOT_FOUND_DETAIL, answer_miss
-from .mounting import MountEndpoint
+from .mounting import MountEndpoint, mounted_scope
 from .suspension import resume
 from .threads import Threads
+
+if TYPE_CHECKING:
+    from swift.openapi import Documentation, OpenAPIOptions
 
 logger = logging.getLogger("swift.app")
 
@@ -48,6 +52,7 @@ class App(Router):
     max_body_size: bytes a request body may have (413 beyond). trailing_slash: "strict" takes paths
     as declared, "redirect" answers 308 to the declared form, "merge" serves both. max_threads: how many
     `def` handlers run at once. shutdown_timeout: seconds that work after responses gets on shutdown.
+    openapi_options: what the document says besides the routes, see `swift.openapi.OpenAPIOptions`.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class App(Router):
         description: str | None = None,
         openapi_url: str | None = "/openapi.json",
         docs_url: str | None = "/docs",
+        openapi_options: OpenAPIOptions | None = None,
         trailing_slash: TrailingSlash = "redirect",
         max_body_size: int = 10 * 2**20,
         max_threads: int = 40,
@@ -82,8 +88,11 @@ class App(Router):
             raise ValueError(f"Expected trailing_slash 'strict', 'redirect' or 'merge', got {trailing_slash!r}.")
         self.title = title
         self.version = version
-        self.description = description
         self.openapi_url = openapi_url
+        self._openapi_options: OpenAPIOptions = {"title": title, "version": version, "description": description}
+        if openapi_options is not None:
+            self._openapi_options.update(openapi_options)
+        self._documentation: Documentation | None = None
         self.docs_url = docs_url
         self.trailing_slash = trailing_slash
         self.max_body_size = max_body_size
@@ -115,7 +124,7 @@ class App(Router):
                 if pending.wants_body:
                     start, body = pending.with_message(await receive())
         except Exception as error:
-            await self._answer_failed(scope, receive, send, error, pending)
+            await self._answer_failed(scope, receive, send, error, pending and pending.request)
             return
         if start is None:
             await self._continue(pending, scope, receive, send)
@@ -150,7 +159,7 @@ class App(Router):
                     await _send_quietly(send, start, body)
                     return
         except Exception as error:
-            await self._answer_failed(scope, receive, send, error, pending)
+            await self._answer_failed(scope, receive, send, error, pending.request)
             return
         await self._send_response(response, pending.request, scope, receive, send)
 
@@ -174,20 +183,29 @@ class App(Router):
         async def watched_send(message: dict[str, Any]) -> None:
             nonlocal started
             started = True
-            await send(message)
+            try:
+                await send(message)
+            except OSError as error:
+                raise ClientDisconnect("The client left before its answer was complete.") from error
 
         try:
-            await response(scope, receive, watched_send if response.streaming else send)
-        except (OSError, ClientDisconnect) as error:
-            if not started and not isinstance(error, ClientDisconnect) and response.streaming:
-                await self._answer_failed(scope, receive, send, error)
+            if request.error is not None:
+                await self._send_debug(request.error, scope, send)
+            await response(scope, request.receive_after_body, watched_send)
+        except ClientDisconnect:
+            return
         except Exception as error:
-            if started or not response.streaming:
+            if started:
                 # Too late for another status: the server has to break the connection off.
                 raise
-            await self._answer_failed(scope, receive, send, error)
+            await self._answer_failed(scope, receive, send, error, request)
         finally:
             await self._finish(request)
+
+    async def _send_debug(self, error: Exception, scope: Scope, send: Send) -> None:
+        """Tell a server that asks for it (a test client does) which exception became this answer."""
+        if "http.response.debug" in (scope.get("extensions") or ()):
+            await send({"type": "http.response.debug", "info": {"exception": error}})
 
     async def _finish(self, request: Request) -> None:
         await request.close()
@@ -199,23 +217,19 @@ class App(Router):
             self.run_after(callbacks)
 
     async def _answer_failed(
-        self, scope: Scope, receive: Receive, send: Send, error: Exception, pending: Pending | None = None
+        self, scope: Scope, receive: Receive, send: Send, error: Exception, request: Request | None = None
     ) -> None:
         """Answer an exception that left an endpoint without middleware, or every middleware."""
-        request = pending.request if pending is not None else Request(scope, receive)
-        request.app = self
+        if request is None:
+            request = Request(scope, receive)
+            request.app = self
         handlers = self._handlers_at(request)
 
         async def core(request: Request) -> Response:
             return await answer_error(request, error, handlers)
 
         response = await self._boundary(request, core)
-        try:
-            await response(scope, receive, send)
-        except OSError:
-            return
-        finally:
-            await self._finish(request)
+        await self._send_response(response, request, scope, receive, send)
 
     def _handlers_at(self, request: Request) -> ErrorHandlers:
         """The error handlers of the route a request was for; looked up again, as failing is rare."""
@@ -231,12 +245,21 @@ class App(Router):
         elif kind == "http":
             await self.start()
             await self(scope, receive, send)
+        elif kind == "websocket" and (mount := await self._mount_of(scope)) is not None:
+            await mount.app(mounted_scope(scope, mount.mount_path, mount.state), receive, send)
         elif kind == "websocket":
             # Closing before accepting makes the server answer 403 (ASGI WebSocket, "Close").
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
             raise ValueError(f"Expected an ASGI scope of type http, websocket or lifespan, got {kind!r}.")
+
+    async def _mount_of(self, scope: Scope) -> MountEndpoint | None:
+        """The mounted application that a WebSocket is for."""
+        await self.start()
+        assert self._kernel is not None
+        found = self._kernel.find(Request({**scope, "method": "GET"}))
+        return found if isinstance(found, MountEndpoint) else None
 
     # Start and stop.
 
@@ -257,6 +280,8 @@ class App(Router):
 
     async def _enter_lifespans(self, stack: AsyncExitStack, state: dict[str, Any]) -> None:
         kernel = self.compile()
+        if self.openapi_url is not None:
+            self.documentation.check()
         for endpoint in self._mount_endpoints:
             await stack.enter_async_context(mounted_lifespan(endpoint.app, endpoint.state))
         if self._lifespan is not None:
@@ -309,9 +334,11 @@ class App(Router):
         outside: list[Middleware] = []
         for item in self.middleware:
             (outside if getattr(item, "outside_error_boundary", False) else boundary_and_inside).append(item)
-        app_middleware = (*outside, self._boundary, *boundary_and_inside) if self.middleware else ()
+        app_middleware: tuple[Middleware, ...] = ()
+        if self.middleware:
+            app_middleware = (*outside, self._boundary, *boundary_and_inside)
         compiled = compile_routes(
-            list(self.flatten()),
+            [*self.flatten(), *(Placed(route, (self,)) for route in self._documentation_routes())],
             lambda placed: self._inherit(placed, app_middleware),
             merge_slashes=self.trailing_slash == "merge",
         )
@@ -340,6 +367,39 @@ class App(Router):
         self._miss = build_pipeline(app_middleware, core)
         self._kernel = kernel
         return kernel
+
+    @property
+    def documentation(self) -> Documentation:
+        """The OpenAPI document and its page; made when first asked for."""
+        if self._documentation is None:
+            from swift.openapi import Documentation
+
+            self._documentation = Documentation(
+                lambda: self.routes,
+                openapi_url=self.openapi_url or "/openapi.json",
+                docs_url=self.docs_url,
+                **self._openapi_options,
+            )
+        return self._documentation
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document of all routes."""
+        from swift.openapi import openapi
+
+        return openapi(self.routes, **self._openapi_options)
+
+    def _documentation_routes(self) -> list[Route]:
+        """The routes of `openapi_url` and `docs_url`; whatever of the app stands there already wins."""
+        if self.openapi_url is None:
+            return []
+        routes = []
+        for path, name, handler in self.documentation.handlers():
+            template = parse_template(path)
+            if (None, template.segments, "GET") not in self._claims:
+                routes.append(
+                    Route(template, ("GET",), handler, name=name, include_in_schema=False, permission_classes=())
+                )
+        return routes
 
     def _constant_not_found(self) -> bytes | None:
         """The body of the plain 404, when nothing of the app has a say in it."""

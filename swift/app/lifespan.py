@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+
+logger = logging.getLogger("swift.app")
+
+# Seconds between an application's last answer and its return: it has nothing left to do.
+GRACE = 0.5
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -19,20 +25,25 @@ async def mounted_lifespan(app: Any, state: dict[str, Any]) -> AsyncIterator[Non
     """Run the lifespan of an ASGI application as its server would, in a task of its own.
 
     An application that does not know the lifespan protocol raises or returns before it answers;
-    that is its right (ASGI lifespan, section "Scope"), and it is served without.
+    that is its right (ASGI lifespan, section "Scope"), and it is served without. One that has
+    answered its shutdown and does not return is cancelled.
     """
     to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
     task = asyncio.ensure_future(app(scope, to_app.get, from_app.put))
-    if await _exchange(task, to_app, from_app, "lifespan.startup") is None:
-        yield
-        return
     try:
-        yield
+        if await _exchange(task, to_app, from_app, "lifespan.startup") is None:
+            logger.debug("The mounted application %r has no lifespan.", app, exc_info=task.exception())
+            yield
+            return
+        try:
+            yield
+        finally:
+            if not task.done():
+                await _exchange(task, to_app, from_app, "lifespan.shutdown")
     finally:
-        await _exchange(task, to_app, from_app, "lifespan.shutdown")
-        await task
+        await _end(task)
 
 
 async def _exchange(
@@ -42,17 +53,25 @@ async def _exchange(
     await to_app.put({"type": event})
     answer = asyncio.ensure_future(from_app.get())
     await asyncio.wait((task, answer), return_when=asyncio.FIRST_COMPLETED)
-    if not answer.done() and from_app.empty():
+    if not answer.done():
         answer.cancel()
-        if event == "lifespan.startup":
-            task.exception()
-            return None
-        task.result()
+        if event == "lifespan.shutdown":
+            task.result()
         return None
-    message: dict[str, Any] = await answer
+    message: dict[str, Any] = answer.result()
     if message["type"].endswith(".failed"):
         raise LifespanFailed(f"A mounted application failed at {event}: {message.get('message', '')}")
     return message
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    """Let an application's lifespan return, cancel it when it does not, and retrieve its exception."""
+    await asyncio.wait((task,), timeout=GRACE)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()
 
 
 async def serve_lifespan(app: Any, scope: dict[str, Any], receive: Any, send: Any) -> None:

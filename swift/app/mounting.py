@@ -34,7 +34,8 @@ class MountedResponse(Response):
                 message = {**message, "headers": kept + added}
             await send(message)
 
-        await self.app(self.scope, receive, send_with_headers)
+        # The request's own `receive`: the application below reads the body itself.
+        await self.app(self.scope, self.request.receive, send_with_headers)
 
 
 def mounted_scope(scope: dict[str, Any], mount_path: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def mounted_scope(scope: dict[str, Any], mount_path: str, state: dict[str, Any])
     path = strip_root_path(scope["path"], root_path) if root_path else scope["path"]
     child = {**scope, "root_path": root_path + mount_path, "path": root_path + path}
     if "state" in scope or state:
-        child["state"] = {**state}
+        child["state"] = {**scope.get("state", {}), **state}
     return child
 
 
@@ -51,6 +52,10 @@ class MountEndpoint(Endpoint):
     """Everything below a mount's path, whatever the method."""
 
     __slots__ = ("app", "mount_path", "state")
+
+    app: Any
+    mount_path: str
+    state: dict[str, Any]
 
     async def respond(self, request: Request) -> Response:
         return MountedResponse(self.app, mounted_scope(request.scope, self.mount_path, self.state), request)

@@ -28,8 +28,8 @@ def resume(awaitable: Coroutine[Any, Any, Any], yielded: Any) -> Generator[Any, 
             return stop.value
         # The handler caught it and awaits something else.
         return (yield from _again(awaitable, yielded))
-    return (yield from awaitable)  # type: ignore[misc]  # a coroutine, inside types.coroutine
+    return (yield from awaitable)
 
 
 def _again(awaitable: Coroutine[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
-    return (yield from resume(awaitable, yielded))  # type: ignore[misc]
+    return (yield from resume(awaitable, yielded))

@@ -67,7 +67,8 @@ def command(
     if reload and workers > 1:
         raise click.UsageError("--reload serves with one worker; leave --workers out.")
     if find_spec(server) is None:
-        raise click.ClickException(f"The server {server} is not installed: pip install swift-api[{server}]")
+        package = "hypercorn" if server == "hypercorn" else f"swift-api[{server}]"
+        raise click.ClickException(f"The server {server} is not installed: pip install {package}")
     if server == "granian" and reload and find_spec("watchfiles") is None:
         raise click.ClickException("--reload with granian needs watchfiles: pip install watchfiles")
     end_regularly_on_sigterm()

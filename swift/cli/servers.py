@@ -10,6 +10,7 @@ No server believes forwarded headers: that is the work of `ForwardedMiddleware`,
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -22,7 +23,7 @@ from typing import Any, Final
 
 import click
 
-from .supervisor import end_with_parent, reload_on_change, supervise
+from .supervisor import end_with_parent, reload_on_change, source_filter, supervise
 from .target import ASGIApp, described, load_target
 
 logger = logging.getLogger("swift.server")
@@ -58,6 +59,8 @@ class Serving:
             logging.basicConfig(
                 level=self.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
             )
+            # It tells of every change, also of those that do not count.
+            logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
     def load(self) -> ASGIApp:
         """The application, in a worker's process; which ends when there is none."""
@@ -79,6 +82,8 @@ def serve(serving: Serving, app: ASGIApp) -> int:
             # It binds by itself; that this would succeed is known now.
             for listener in listeners:
                 listener.close()
+            if serving.uds is not None:
+                remove_socket(serving.uds)
         logger.info("Starting %s with %s on %s", serving.target, serving.server, addresses)
         if serving.server == "granian":
             return serve_with_granian(serving, app)
@@ -181,6 +186,7 @@ def serve_with_granian(serving: Serving, app: ASGIApp) -> int:
         interface=Interfaces.RSGI if hasattr(app, "__rsgi__") else Interfaces.ASGI,
         workers=serving.workers,
         reload=serving.reload,
+        reload_filter=source_filter() if serving.reload else None,
         log_access=serving.access_log,
         log_level=LogLevels(serving.log_level),
         log_dictconfig={
@@ -231,9 +237,12 @@ def listen(serving: Serving) -> list[socket.socket]:
 def listen_on_path(path: str) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise click.ClickException("This system has no Unix sockets; leave --uds out.")
-    remove_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            # A socket that nobody answers on was left behind; one of a running server must stay.
+            if probe.connect_ex(path) == errno.ECONNREFUSED:
+                remove_socket(path)
         listener.bind(path)
     except OSError as error:
         listener.close()

@@ -150,7 +150,7 @@ def exit_code(process: SpawnProcess) -> int:
 def changes(directory: str) -> Iterator[bool]:
     """Twice a second, whether Python or TOML files below the directory have changed since the last time."""
     try:
-        from watchfiles import PythonFilter, watch
+        from watchfiles import watch
     except ImportError:
         seen = snapshot(directory)
         while True:
@@ -160,12 +160,23 @@ def changes(directory: str) -> Iterator[bool]:
             seen = now
     for found in watch(
         directory,
-        watch_filter=PythonFilter(extra_extensions=(".toml",)),
+        watch_filter=source_filter()(),
         rust_timeout=int(POLL_SECONDS * 1000),
         yield_on_timeout=True,
         raise_interrupt=False,
     ):
         yield bool(found)
+
+
+def source_filter() -> Any:
+    """The class that tells watchfiles which files count: an application's log or SQLite file must not."""
+    from watchfiles import PythonFilter
+
+    class SourceFilter(PythonFilter):
+        def __init__(self) -> None:
+            super().__init__(extra_extensions=(".toml",))
+
+    return SourceFilter
 
 
 def snapshot(directory: str) -> dict[str, int]:

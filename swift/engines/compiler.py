@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from swift.engines import statements as st
-from swift.engines.errors import ProgrammingError, invalid
+from swift.engines.errors import ProgrammingError
 from swift.engines.metadata import sql_table
 from swift.engines.schema import Column, Table
-from swift.engines.values import Checker, checker
+from swift.engines.values import Checker, checker, invalid
 
 SQL = sa.ColumnElement[Any]
 

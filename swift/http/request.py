@@ -47,16 +47,42 @@ class Request(_http.Request):
         received = 0
         while True:
             message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect("The client left before its request was complete.")
+            if message["type"] != "http.request":
+                self._complete_body()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect("The client left before its request was complete.")
+                raise RuntimeError(f"Expected `http.request` from the server, got `{message['type']}`.")
+            more = message.get("more_body", False)
+            if not more:
+                self._complete_body()
             chunk = message.get("body", b"")
             received += len(chunk)
             if 0 <= limit < received:
                 raise too_large(limit)
             if chunk:
                 yield chunk
-            if not message.get("more_body", False):
+            if not more:
                 return
+
+    def _complete_body(self) -> None:
+        self.body_complete = True
+        if self.completion is not None:
+            self.completion.set()
+
+    async def receive_after_body(self) -> dict[str, Any]:
+        """The server's next event, once the body has been read to its end: earlier it would be a part of it."""
+        if not self.body_complete and self._may_have_body():
+            from asyncio import Event
+
+            self.completion = self.completion or Event()
+            await self.completion.wait()
+        return await self.receive()
+
+    def _may_have_body(self) -> bool:
+        length = self.header(b"content-length")
+        if length is not None:
+            return length != b"0"
+        return self.method not in ("GET", "HEAD", "OPTIONS", "DELETE") or self.header(b"transfer-encoding") is not None
 
     async def body(self) -> bytes:
         """The whole body; kept, so that it can be asked for again."""

@@ -11,6 +11,7 @@ import msgspec
 
 from swift._speedups import http as _http
 
+from ._sending import send_or_leave
 from .cookies import format_set_cookie
 from .headers import MutableHeaders
 from .problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
@@ -163,30 +164,13 @@ class StreamingResponse(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         start = {"type": "http.response.start", "status": self.status, "headers": list(self.raw_headers)}
-        if scope["method"] == "HEAD":
+        if scope["method"] == "HEAD" or self.status in (204, 205, 304):
             await close(self.content)
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
         await send(start)
-        await self._stream_or_leave(receive, send)
-
-    async def _stream_or_leave(self, receive: Any, send: Any) -> None:
-        """Send until the content ends or the client leaves, whichever is first."""
-        sender = asyncio.ensure_future(self._stream(send))
-        watcher = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait((sender, watcher), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watcher.cancel()
-            if not sender.done():
-                sender.cancel()
-            await asyncio.wait((sender, watcher))
-            # Retrieved here, so that asyncio does not report it as lost.
-            if not watcher.cancelled():
-                watcher.exception()
-        if not sender.cancelled():
-            sender.result()
+        await send_or_leave(self._stream(send), receive)
 
     async def _stream(self, send: Any) -> None:
         try:
@@ -197,12 +181,6 @@ class StreamingResponse(Response):
         finally:
             await close(self.content)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnected(receive: Any) -> None:
-    """Return when the client has left; what remains of the request's body is passed over."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def iterate(content: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterable[Any]:

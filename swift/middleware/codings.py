@@ -132,9 +132,7 @@ def _zstandard(level: int) -> Coding | None:
 
     def compressor_of_package() -> Compressor:
         stream = zstandard.ZstdCompressor(level).compressobj()
-        return _Stream(
-            stream.compress, lambda: stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), stream.flush
-        )
+        return _Stream(stream.compress, lambda: stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), stream.flush)
 
     return Coding("zstd", compress_with_package, compressor_of_package)
 

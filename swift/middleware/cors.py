@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from swift.http import Forbidden, Request, Response
@@ -29,6 +30,11 @@ _SAFELISTED: Final = ("Accept", "Accept-Language", "Content-Language", "Content-
 
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s,]+")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_ALLOW_ORIGIN: Final = b"access-control-allow-origin"
+_ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
+_EXPOSE_HEADERS: Final = b"access-control-expose-headers"
+_MARKS: Final = frozenset({_ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
 
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
@@ -79,25 +85,40 @@ class CORSMiddleware:
         if allow_credentials and self.every_origin:
             logger.warning("CORS lets every origin in with credentials: any site can act for its visitors.")
         self.constant = self.every_origin and not allow_credentials
+        # PERF: an application has few origins, and their headers are the same each time; others drop out.
+        self._marks = lru_cache(maxsize=256)(self._make_marks)
 
     async def __call__(self, request: Request, call_next: CallNext) -> Response:
-        raw = request.header(b"origin")
-        origin = None if raw is None else raw.decode("latin-1")
+        origin = request.header(b"origin")
         if origin is not None and request.method == "OPTIONS":
             method = request.header(b"access-control-request-method")
             if method is not None:
-                return self._preflight(request, origin, method.decode("latin-1"))
+                return self._preflight(request, origin.decode("latin-1"), method.decode("latin-1"))
         response = await call_next(request)
-        headers = response.headers
+        present = {name for name, _ in response.raw_headers}
+        marks = () if origin is None else self._marks(origin)
+        if present.isdisjoint(_MARKS):
+            response.raw_headers.extend(marks)
+        else:
+            for name, value in marks:
+                response.headers[name.decode("ascii")] = value.decode("latin-1")
         if not self.constant:
-            headers.vary("Origin")
-        if origin is not None and self.allows(origin):
-            headers["access-control-allow-origin"] = "*" if self.constant else origin
-            if self.credentials:
-                headers["access-control-allow-credentials"] = "true"
-            if self.exposed:
-                headers["access-control-expose-headers"] = ", ".join(self.exposed)
+            if b"vary" in present:
+                response.headers.vary("Origin")
+            else:
+                response.raw_headers.append((b"vary", b"Origin"))
         return response
+
+    def _make_marks(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers by which `origin` may read a response; none when it may not."""
+        if not self.allows(origin.decode("latin-1")):
+            return ()
+        marks = [(_ALLOW_ORIGIN, b"*" if self.constant else origin)]
+        if self.credentials:
+            marks.append((_ALLOW_CREDENTIALS, b"true"))
+        if self.exposed:
+            marks.append((_EXPOSE_HEADERS, ", ".join(self.exposed).encode("ascii")))
+        return tuple(marks)
 
     def allows(self, origin: str) -> bool:
         """Whether pages of `origin`, as a browser serializes it, may read the responses."""

@@ -35,6 +35,7 @@ class ErrorBoundary:
             return Response(status=CLIENT_CLOSED_REQUEST)
         except Exception as error:
             # %r: a path may hold line breaks that would forge lines of the log.
+            request.error = error
             logger.exception("Unhandled %s in %s %r", type(error).__name__, request.method, request.path)
             return self.respond(request, error)
 

@@ -50,7 +50,10 @@ class RequestIDMiddleware:
         request_id_var.set(request_id)
         request.state["request_id"] = request_id
         response = await call_next(request)
-        response.headers[self.header.decode("ascii")] = request_id
+        if any(name == self.header for name, _ in response.raw_headers):
+            response.headers[self.header.decode("ascii")] = request_id
+        else:
+            response.raw_headers.append(check_header(self.header, request_id))
         return response
 
     def _incoming(self, request: Request) -> str | None:

@@ -67,7 +67,8 @@ class Endpoint(Plan):
         if self.form_slots:
             await self._bind_form(request, values)
         if self.dependencies is None:
-            return self.response(await self._call(values))
+            response: Response = self.response(await self._call(values))
+            return response
         return await self._with_dependencies(request, values)
 
     async def _call(self, values: list[Any]) -> Any:
@@ -91,7 +92,7 @@ class Endpoint(Plan):
         try:
             async with AsyncExitStack() as call_stack:
                 await self.dependencies(request, values, call_stack, stack)
-                response = self.response(await self._call(values))
+                response: Response = self.response(await self._call(values))
         except BaseException as error:
             if not await stack.__aexit__(type(error), error, error.__traceback__):
                 raise

@@ -56,7 +56,7 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
         handler = handlers.get(error.status)
     if handler is None:
         for cls in type(error).__mro__:
-            handler = handlers.get(cls)  # type: ignore[call-overload]
+            handler = handlers.get(cls)
             if handler is not None:
                 break
     if handler is None:

@@ -58,7 +58,7 @@ class BodySpec(msgspec.Struct, frozen=True):
     required: bool = True
     default: Any = None
     description: str | None = None
-    decoder: BodyDecoder | None = None
+    decoder: BodyDecoder[Any] | None = None
 
 
 class InvalidParameter(ValueError):

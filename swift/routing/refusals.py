@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from swift.http import ContentTooLarge, NotAcceptable, Problem, UnsupportedMediaType
-from swift.http.headers import parse_parameters
+from swift.http.headers import combined, parse_parameters
 from swift.http.negotiation import negotiate
 from swift.http.request import too_large as too_large_problem
 
 
-def accept(plan: Any, accepted: bytes) -> Problem | None:
+def accept(plan: Any, headers: list[tuple[bytes, bytes]]) -> Problem | None:
     """406 unless the Accept header admits what the plan answers with (RFC 9110 section 12.5.1)."""
     offer = plan.media_type.decode()
-    if negotiate(accepted, [offer]) is not None:
+    if negotiate(combined(headers, b"accept"), [offer]) is not None:
         return None
     return NotAcceptable(f"This resource is available as {offer} only; accept it, or send no Accept header.")
 

@@ -70,6 +70,7 @@ class Route:
         "template",
     )
 
+    name: str
     plan: Any
 
     def __init__(
@@ -102,7 +103,7 @@ class Route:
         self.template = template
         self.methods = frozenset(method.upper() for method in methods)
         self.handler = handler
-        self.name = name or getattr(handler, "__name__", type(handler).__name__)
+        self.name = name or str(getattr(handler, "__name__", type(handler).__name__))
         self.status = status
         text = inspect.getdoc(handler) or ""
         first, _, rest = text.partition("\n")

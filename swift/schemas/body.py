@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .shapes import Walker
 
 T = TypeVar("T")
+DecHook = Callable[[type[Any], Any], Any]
 
 # All that decoding raises for an input. ValidationError is a DecodeError; bad UTF-8 inside a string is a
 # UnicodeDecodeError; nesting into an untyped field is a RecursionError; a list as a member of a bare `set`
@@ -42,12 +43,14 @@ class BodyDecoder(Generic[T]):
 
     decode: Callable[[bytes | bytearray | memoryview], T]
 
-    def __init__(self, type_: Any, dec_hook: Callable[[type[Any], Any], Any] | None = None) -> None:
+    def __init__(self, type_: Any, dec_hook: DecHook | None = None) -> None:
         self.type = type_
         self.decode = msgspec.json.Decoder(type_, dec_hook=dec_hook).decode
         if dec_hook is None and (unknown := unknown_types(msgspec.inspect.type_info(type_))):
             names = ", ".join(cls.__name__ for cls in unknown)
-            raise TypeError(f"No JSON value can become {names}; register it with TypeHooks and give its dec_hook.")
+            raise TypeError(
+                f"No JSON value can become {names}; register it with TypeHooks and give its dec_hook."
+            )
         self._dec_hook = dec_hook
         self._walker: Walker | None = None
 
@@ -96,9 +99,11 @@ class BodyDecoder(Generic[T]):
         return 422, [ErrorDetail(pointer(prefix, path), code, sentence)]
 
 
-def compile_body(
-    type_: type[T] | Any, *, dec_hook: Callable[[type[Any], Any], Any] | None = None
-) -> BodyDecoder[T]:
+@overload
+def compile_body(type_: type[T], *, dec_hook: DecHook | None = None) -> BodyDecoder[T]: ...
+@overload
+def compile_body(type_: Any, *, dec_hook: DecHook | None = None) -> BodyDecoder[Any]: ...
+def compile_body(type_: Any, *, dec_hook: DecHook | None = None) -> BodyDecoder[Any]:
     """The decoder of a body. TypeError when msgspec does not support `type_`, with its reason.
 
     `dec_hook` makes the types that msgspec does not know, see `TypeHooks`.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 from msgspec.inspect import CollectionType
 
-from .body import MAX_ERRORS
+from .body import MAX_ERRORS, DecHook
 from .inspection import ARRAYS, NOT_FINITE, members, takes_numbers
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .shapes import Walker
 
 T = TypeVar("T")
-DecHook = Callable[[type[Any], Any], Any]
 
 # All that decoding raises for an input; UnicodeError for the surrogates of badly decoded text.
 PARAMETER_ERRORS = (msgspec.ValidationError, UnicodeError)
@@ -110,12 +109,20 @@ class FieldsDecoder(Generic[T]):
         }
 
 
-def compile_parameter(type_: type[T] | Any, *, dec_hook: DecHook | None = None) -> ParameterDecoder[T]:
+@overload
+def compile_parameter(type_: type[T], *, dec_hook: DecHook | None = None) -> ParameterDecoder[T]: ...
+@overload
+def compile_parameter(type_: Any, *, dec_hook: DecHook | None = None) -> ParameterDecoder[Any]: ...
+def compile_parameter(type_: Any, *, dec_hook: DecHook | None = None) -> ParameterDecoder[Any]:
     """The decoder of a parameter. TypeError when msgspec does not support `type_`, with its reason."""
     return ParameterDecoder(type_, dec_hook)
 
 
-def compile_fields(type_: type[T] | Any, *, dec_hook: DecHook | None = None) -> FieldsDecoder[T]:
+@overload
+def compile_fields(type_: type[T], *, dec_hook: DecHook | None = None) -> FieldsDecoder[T]: ...
+@overload
+def compile_fields(type_: Any, *, dec_hook: DecHook | None = None) -> FieldsDecoder[Any]: ...
+def compile_fields(type_: Any, *, dec_hook: DecHook | None = None) -> FieldsDecoder[Any]:
     """The decoder of a form or a group of parameters. TypeError when msgspec does not support `type_`."""
     return FieldsDecoder(type_, dec_hook)
 

@@ -181,7 +181,11 @@ def expected_one_of(choices: Any) -> str:
     """The end of a sentence that names the choices, when a reader could take them in."""
     if not 0 < len(choices) <= 12:
         return ""
-    return ", expected one of " + ", ".join(repr(choice) for choice in choices)
+    return ", expected one of " + ", ".join(map(_in_json, choices))
+
+
+def _in_json(choice: Any) -> str:
+    return repr(choice) if isinstance(choice, str) else msgspec.json.encode(choice).decode()
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ import msgspec
 from msgspec import inspect as mi
 
 from . import builders
+from .body import DecHook
 from .codes import describe
 from .inspection import ARRAYS, NOT_FINITE, OBJECTS, annotation, choices_of, format_of, members, takes_numbers
 from .report import Path, Report
@@ -51,8 +52,6 @@ from .shapes import (
     construct,
     expected_one_of,
 )
-
-DecHook = Callable[[type[Any], Any], Any]
 
 _SCALARS = (str, bool, type(None))
 # Anything else is an object that a form parser made.

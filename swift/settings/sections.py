@@ -71,7 +71,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     """`[http]`: limits and policies of requests; sizes in bytes."""
 
     max_body_size: Annotated[int, msgspec.Meta(ge=0)] = 10 * 2**20
-    trailing_slash: Literal["strict", "redirect", "merge"] = "strict"
+    trailing_slash: Literal["strict", "redirect", "merge"] = "redirect"
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

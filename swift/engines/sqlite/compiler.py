@@ -30,6 +30,15 @@ class SQLiteCompiler(Compiler):
     def insert_into(self, table: sa.Table) -> Any:
         return sqlite.insert(table)
 
+    def slice(self, built: sa.Select[Any], select: st.Select) -> sa.Select[Any]:
+        built = super().slice(built, select)
+        # SQLAlchemy would bind the missing half as a parameter of its own.
+        if select.limit is not None and select.offset is None:
+            return built.offset(sa.literal_column("0", sa.Integer))
+        if select.offset is not None and select.limit is None:
+            return built.limit(sa.literal_column("-1", sa.Integer))
+        return built
+
     def lock(self, built: sa.Select[Any], select: st.Select) -> sa.Select[Any]:
         # A writing transaction holds the one write lock: its rows are locked already.
         return built

@@ -1,0 +1,209 @@
+"""Names in queries: `author__name__icontains` is a way through relations, a column, and a comparison.
+
+A name is resolved once per model and kept. Resolving refuses what does not exist, in a sentence; nothing unknown is
+ever taken for equality. A resolved Path then turns each value into a *leaf* of the query's shape and the values that
+go with it: the leaf says how the value takes part, never which value it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from swift.engines.schema import Kind
+from swift.models.errors import FieldError
+from swift.models.expressions import Expression
+from swift.models.field import Field, ForeignKeyField
+
+if TYPE_CHECKING:
+    from swift.models.options import Options
+
+TEXT: frozenset[Kind] = frozenset({"string", "text"})
+ORDERED: frozenset[Kind] = frozenset(
+    {"integer", "bigint", "float", "decimal", "string", "text", "date", "time", "datetime", "timestamp", "uuid"}
+)
+DATES: frozenset[Kind] = frozenset({"date", "datetime", "timestamp"})
+CLOCKS: frozenset[Kind] = frozenset({"time", "datetime", "timestamp"})
+
+TEXT_LOOKUPS = frozenset(
+    {
+        "iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "regex", "iregex",
+    }
+)  # fmt: skip
+ORDER_LOOKUPS = frozenset({"gt", "gte", "lt", "lte", "range"})
+JSON_LOOKUPS = frozenset({"overlap", "has_key"})
+LOOKUPS = TEXT_LOOKUPS | ORDER_LOOKUPS | JSON_LOOKUPS | {"exact", "ne", "in", "isnull"}
+
+PARTS: dict[str, Kind] = {
+    "year": "bigint",
+    "month": "bigint",
+    "day": "bigint",
+    "week_day": "bigint",
+    "hour": "bigint",
+    "minute": "bigint",
+    "second": "bigint",
+    "date": "date",
+    "time": "time",
+}
+
+# How a value takes part in a leaf.
+VALUE, NULL, RANGE, IS_NULL, IS_NOT_NULL = "value", "null", "range", "is null", "is not null"
+
+Leaf = tuple[Any, ...]
+
+
+class Path(NamedTuple):
+    """What a name means: the foreign keys to follow, the field at the end, what is taken of it, how it compares."""
+
+    name: str
+    joins: tuple[ForeignKeyField, ...]
+    field: Field | None
+    parts: tuple[str, ...]
+    json: tuple[str | int, ...] | None
+    operator: str
+    kind: Kind | None
+
+    @property
+    def label(self) -> str:
+        return self.field.label if self.field is not None else self.name
+
+    def leaf(self, value: Any, options: Options) -> tuple[Leaf, tuple[Any, ...]]:
+        """The leaf of the shape for this value, and the values it brings."""
+        operator = self.operator
+        if value is None:
+            if operator not in ("exact", "ne"):
+                raise FieldError(f"`{self.name}` cannot compare with None; use `isnull`.")
+            return (self.name, NULL), ()
+        if operator == "isnull":
+            if not isinstance(value, bool):
+                raise FieldError(f"`{self.name}` is True or False, not `{type(value).__name__}`.")
+            return (self.name, IS_NULL if value else IS_NOT_NULL), ()
+        if isinstance(value, Expression):
+            shape, values = value.shape(options)
+            return (self.name, shape), values
+        if operator == "in":
+            return self.among(value)
+        if operator == "range":
+            low, high = self.ends(value)
+            return (self.name, RANGE), (low, high)
+        if operator == "overlap":
+            return (self.name, VALUE), (list(value),)
+        if hasattr(value, "_meta"):
+            return (self.name, VALUE), (key_of(value, self.name),)
+        return (self.name, VALUE), (value,)
+
+    def among(self, value: Any) -> tuple[Leaf, tuple[Any, ...]]:
+        if hasattr(value, "subquery"):
+            shape, values = value.subquery()
+            return (self.name, ("in", shape)), values
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise FieldError(f"`{self.name}` takes a list of values, not `{type(value).__name__}`.")
+        values = [key_of(item, self.name) if hasattr(item, "_meta") else item for item in value]
+        return (self.name, VALUE), (values,)
+
+    def ends(self, value: Any) -> tuple[Any, Any]:
+        try:
+            low, high = value
+        except (TypeError, ValueError):
+            raise FieldError(f"`{self.name}` takes two values, the first and the last.") from None
+        if low is None or high is None:
+            raise FieldError(f"`{self.name}` cannot compare with None; use `gte` or `lte` for an open end.")
+        return low, high
+
+
+def key_of(value: Any, name: str) -> Any:
+    if value.pk is None:
+        raise FieldError(f"`{name}` compares with an unsaved {type(value).__name__}: it has no key yet.")
+    return value.pk
+
+
+def resolve(options: Options, name: str) -> Path:
+    """The meaning of `name` on the model of `options`. Raises FieldError."""
+    found = options.resolved.get(name)
+    if found is None:
+        from swift.models.options import MAX_RESOLVED
+
+        found = walk(options, name)
+        if len(options.resolved) >= MAX_RESOLVED:
+            options.resolved.clear()
+        options.resolved[name] = found
+    return found
+
+
+def walk(options: Options, name: str) -> Path:
+    joins, field, rest = follow(options, name.split("__"), name)
+    kind: Kind | None = field.kind
+    if kind == "json":
+        return json_path(name, joins, field, rest)
+    parts: list[str] = []
+    while rest and rest[0] in PARTS and kind is not None and takes_part(kind, rest[0]):
+        parts.append(rest[0])
+        kind = PARTS[rest.pop(0)]
+    operator = rest.pop(0) if rest else "exact"
+    if operator not in LOOKUPS or rest:
+        refuse(options, name, field, operator if operator not in LOOKUPS else rest[0])
+    allowed(name, field, kind, operator)
+    return Path(name, joins, field, tuple(parts), None, operator, kind)
+
+
+def follow(
+    options: Options, steps: list[str], name: str
+) -> tuple[tuple[ForeignKeyField, ...], Field, list[str]]:
+    """Through the relations at the head of a name to a field; what is left are parts and a lookup."""
+    joins: list[ForeignKeyField] = []
+    while True:
+        step = steps.pop(0)
+        relation = options.relations.get(step)
+        if relation is None:
+            return tuple(joins), options.field(step), steps
+        target = relation.target()._meta
+        if not steps or (steps[0] not in target.fields and steps[0] not in target.relations and steps[0] != "pk"):
+            if steps and steps[0] not in LOOKUPS:
+                target.field(steps[0])
+            return tuple(joins), relation, steps
+        if target.field(steps[0]).primary_key and steps[0] not in target.relations:
+            # The key at the other end stands in our own column.
+            return tuple(joins), relation, steps[1:]
+        joins.append(relation)
+        options = target
+
+
+def json_path(name: str, joins: tuple[ForeignKeyField, ...], field: Field, rest: list[str]) -> Path:
+    """Names inside JSON are whatever they are; only a last step that is a lookup is taken for one."""
+    operator = "exact"
+    if rest and rest[-1] in LOOKUPS:
+        operator = rest.pop()
+    if not rest:
+        if operator not in ("exact", "ne", "isnull") and operator not in JSON_LOOKUPS:
+            raise FieldError(
+                f"`{name}`: {field.label} is JSON; compare a value inside it, such as `{field.name}__key__{operator}`."
+            )
+        return Path(name, joins, field, (), None, operator, "json")
+    if operator in JSON_LOOKUPS:
+        raise FieldError(f"`{name}`: `{operator}` looks into a whole JSON field.")
+    path = tuple(int(step) if step.isdecimal() else step for step in rest)
+    return Path(name, joins, field, (), path, operator, None)
+
+
+def takes_part(kind: Kind, part: str) -> bool:
+    return (part in ("year", "month", "day", "week_day", "date") and kind in DATES) or (
+        part in ("hour", "minute", "second", "time") and kind in CLOCKS
+    )
+
+
+def allowed(name: str, field: Field, kind: Kind | None, operator: str) -> None:
+    if operator in TEXT_LOOKUPS and kind not in TEXT:
+        raise FieldError(f"`{name}`: `{operator}` looks into text, and {field.label} is a {kind}.")
+    if operator in ORDER_LOOKUPS and kind not in ORDERED:
+        raise FieldError(f"`{name}`: {field.label} is a {kind}, which has no order to compare by `{operator}`.")
+    if operator in JSON_LOOKUPS:
+        raise FieldError(f"`{name}`: `{operator}` looks into JSON, and {field.label} is a {kind}.")
+
+
+def refuse(options: Options, name: str, field: Field, step: str) -> None:
+    if isinstance(field, ForeignKeyField) and step not in PARTS:
+        target = field.target()._meta
+        raise FieldError(f"`{name}`: {target.name} has no field `{step}`; there are {', '.join(target.fields)}.")
+    raise FieldError(
+        f"`{name}`: {field.label} has no lookup `{step}`; there are {', '.join(sorted(LOOKUPS))}."
+    )

@@ -1,0 +1,261 @@
+"""QuerySet: a query that can be run.
+
+`await query` is its rows, `async for` streams them. Nothing touches the database before that. The way of one run:
+the shape is looked up in the Database's programs, the values are bound, the engine fetches, the rows are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+import msgspec
+
+from swift.engines.database import database
+from swift.models.errors import FieldError
+from swift.models.expressions import Aggregate
+from swift.models.programs import (
+    Program,
+    aggregate_program,
+    count_program,
+    delete_program,
+    exists_program,
+    json_program,
+    select_program,
+    update_program,
+)
+from swift.models.query import Query
+from swift.models.shape import PLAIN
+
+if TYPE_CHECKING:
+    from swift.models.model import Model
+
+M = TypeVar("M", bound="Model")
+R = TypeVar("R")
+
+encode = msgspec.json.Encoder().encode
+
+
+class QuerySet(Query[M], Generic[M], eq=False):
+    """The objects of a model that meet the query's conditions."""
+
+    def _key(self) -> tuple[Any, ...]:
+        return (
+            self._model,
+            self._where,
+            self._order,
+            self._limit is not None,
+            self._offset is not None,
+            self._extras,
+        )
+
+    async def _rows(self) -> list[Any]:
+        if self._none:
+            return []
+        db = database(self._db)
+        program: Program = db.program(select_program, self._key())
+        rows = await db.executor.fetch(program.command, program.bind(self._all_values()))
+        return program.decode(rows)
+
+    # Reading
+
+    def __await__(self) -> Generator[Any, Any, list[M]]:
+        return self._rows().__await__()
+
+    async def list(self) -> list[M]:
+        """The objects."""
+        return await self._rows()
+
+    async def __aiter__(self) -> AsyncIterator[M]:
+        async for part in self.stream():
+            for item in part:
+                yield item
+
+    async def stream(self, size: int = 500) -> AsyncIterator[list[M]]:
+        """The objects in parts of at most `size`, with one part in memory at a time."""
+        if self._none:
+            return
+        db = database(self._db)
+        program: Program = db.program(select_program, self._key())
+        rows = db.executor.stream(program.command, program.bind(self._all_values()), size=size)
+        async for part in rows:
+            yield program.decode(part)
+
+    @overload
+    def __getitem__(self, item: slice) -> Self: ...
+    @overload
+    def __getitem__(self, item: int) -> Awaitable[M]: ...
+    def __getitem__(self, item: int | slice) -> Self | Awaitable[M]:
+        """`query[10:20]` is a query; `await query[3]` one object, or IndexError."""
+        if isinstance(item, slice):
+            return self._slice(item)
+        return self._slice(slice(item, item + 1))._only()
+
+    async def _only(self) -> M:
+        rows = await self._rows()
+        if not rows:
+            raise IndexError(f"{self._model.__name__}: the query has no row of that number.")
+        return rows[0]  # type: ignore[no-any-return]
+
+    async def get(self, *conditions: Any, **lookups: Any) -> M:
+        """The one object that meets the conditions. Raises the model's DoesNotExist or MultipleObjectsReturned."""
+        query = self.filter(*conditions, **lookups) if conditions or lookups else self
+        if query._limit is None:
+            query = query._copy()
+            query._limit = 2
+            query._order = ()
+        rows = await query._rows()
+        if len(rows) == 1:
+            return rows[0]  # type: ignore[no-any-return]
+        name = self._model._meta.verbose_name
+        if not rows:
+            raise self._model.DoesNotExist(f"No {name} matches the query.")
+        raise self._model.MultipleObjectsReturned(f"More than one {name} matches the query.")
+
+    async def first(self) -> M | None:
+        """The first object, by the primary key where the query has no order; None if there is none."""
+        query = self
+        if not (self._model._meta.ordering if self._order is None else self._order):
+            query = self.order_by("pk")
+        rows = await query._slice(slice(0, 1))._rows()
+        return rows[0] if rows else None
+
+    async def last(self) -> M | None:
+        """The last object, as `first`."""
+        return await self.reverse().first()
+
+    async def count(self) -> int:
+        """How many rows there are."""
+        if self._none:
+            return 0
+        rows = await self._run(count_program)
+        return int(rows[0][0])
+
+    async def exists(self) -> bool:
+        """Whether there is any row."""
+        return not self._none and bool(await self._run(exists_program))
+
+    async def aggregate(self, **aggregates: Aggregate) -> dict[str, Any]:
+        """Values over all rows: `aggregate(total=Sum("price"), n=Count())`."""
+        shapes: tuple[Any, ...] = ()
+        values: tuple[Any, ...] = ()
+        for name, item in aggregates.items():
+            shape, given = item.shape(self._model._meta)
+            shapes += ((name, shape),)
+            values += given
+        db = database(self._db)
+        program: Program = db.program(aggregate_program, (*self._key(), shapes))
+        bound = program.bind(values + self._all_values())
+        return program.decode(await db.executor.fetch(program.command, bound))[0]  # type: ignore[no-any-return]
+
+    async def _run(self, build: Any) -> list[Any]:
+        db = database(self._db)
+        program: Program = db.program(build, self._key())
+        return await db.executor.fetch(program.command, program.bind(self._all_values()))
+
+    # Other forms of rows
+
+    def values(self, *names: str) -> Values[M, dict[str, Any]]:
+        """Dicts of these fields (all by default); followed by annotate() with aggregates, groups by them."""
+        return self._as("dicts", names)
+
+    @overload
+    def values_list(self, *names: str) -> Values[M, tuple[Any, ...]]: ...
+    @overload
+    def values_list(self, name: str, *, flat: bool) -> Values[M, Any]: ...
+    def values_list(self, *names: str, flat: bool = False) -> Values[M, Any]:
+        """Tuples of these fields; with `flat`, the bare values of one field."""
+        if flat and len(names) != 1:
+            raise FieldError("values_list(flat=True) takes exactly one field.")
+        return self._as("scalars" if flat else "tuples", names)
+
+    def _as(self, rows: str, names: tuple[str, ...]) -> Values[M, Any]:
+        options, extras = self._model._meta, self._extras or PLAIN
+        known = [name for name, _ in extras.annotations]
+        for name in names:
+            if name not in known:
+                self.order_by(name)  # the same names are good for both
+        chosen = names or (*options.fields, *known)
+        made = self._with(rows=rows, names=chosen)
+        return Values(**{name: getattr(made, name) for name in made.__struct_fields__})
+
+    async def fetch_json(self) -> bytes:
+        """The rows as a JSON array in bytes, made by the database: what encoding `await query` would give."""
+        if self._none:
+            return b"[]"
+        db = database(self._db)
+        program: Program = db.program(json_program, self._key())
+        values = program.bind(self._all_values())
+        if program.is_json:
+            return await db.executor.fetch_json(program.command, values)
+        return encode(program.decode(await db.executor.fetch(program.command, values)))
+
+    # Writing
+
+    async def create(self, **values: Any) -> M:
+        """Insert an object and return it as the database has it."""
+        from swift.models.saving import create
+
+        return await create(self, values)
+
+    async def bulk_create(
+        self, objects: Iterable[M | Mapping[str, Any]], *, ignore_conflicts: bool = False
+    ) -> list[M]:
+        """Insert many, all or none, in one trip. With `ignore_conflicts`, rows that clash are left out."""
+        from swift.models.saving import bulk_create
+
+        return await bulk_create(self, objects, ignore_conflicts)
+
+    async def bulk_update(self, objects: Iterable[M], fields: Iterable[str]) -> int:
+        """Write these fields of objects that exist, all or none, in one trip; how many rows there were."""
+        from swift.models.saving import bulk_update
+
+        return await bulk_update(self, objects, fields)
+
+    async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
+        """(the object, whether it was created now). `defaults` are values for creating only."""
+        from swift.models.saving import get_or_create
+
+        return await get_or_create(self, defaults or {}, lookups)
+
+    async def update_or_create(
+        self, defaults: Mapping[str, Any] | None = None, **lookups: Any
+    ) -> tuple[M, bool]:
+        """(the object, whether it was created now). An existing one gets the values of `defaults`."""
+        from swift.models.saving import update_or_create
+
+        return await update_or_create(self, defaults or {}, lookups)
+
+    async def upsert(self, *, conflict: Iterable[str], update: Iterable[str] | None = None, **values: Any) -> M:
+        """Insert, or where the fields of `conflict` clash update the row (`update`: which fields; all given)."""
+        from swift.models.saving import upsert
+
+        return await upsert(self, tuple(conflict), None if update is None else tuple(update), values)
+
+    async def update(self, **changes: Any) -> int:
+        """Set fields in every row, to values or expressions; how many rows there were."""
+        from swift.models.saving import shaped_changes
+
+        if self._none:
+            return 0
+        names, values = shaped_changes(self._model._meta, changes)
+        db = database(self._db)
+        program: Program = db.program(update_program, (*self._key(), names))
+        return await db.executor.execute(program.command, program.bind(values + self._all_values()))
+
+    async def delete(self) -> int:
+        """Delete every row; how many there were. What depends on them goes as its `on_delete` says."""
+        if self._none:
+            return 0
+        db = database(self._db)
+        program: Program = db.program(delete_program, self._key())
+        return await db.executor.execute(program.command, program.bind(self._all_values()))
+
+
+class Values(QuerySet[M], Generic[M, R], eq=False):
+    """A query whose rows are dicts, tuples or single values."""
+
+    def __await__(self) -> Generator[Any, Any, list[R]]:  # type: ignore[override]
+        return self._rows().__await__()
+
+

@@ -1,0 +1,256 @@
+"""Writing objects: create, save, bulk, get-or-create, upsert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swift.engines.database import Database, database
+from swift.engines.errors import IntegrityError
+from swift.models.errors import FieldError
+from swift.models.expressions import Expression
+from swift.models.programs import Program, insert_program, rewrite_program
+
+if TYPE_CHECKING:
+    from swift.models.model import Model
+    from swift.models.options import Options
+    from swift.models.queryset import QuerySet
+
+M = TypeVar("M", bound="Model")
+
+Changes = tuple[tuple[str, Any], ...]
+
+
+def build(query: QuerySet[M], values: Mapping[str, Any]) -> M:
+    """A new object from what the caller gave; related objects stand for their keys."""
+    options = query._model._meta
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        key = options.field(name).name
+        if hasattr(value, "_meta") and name in options.relations:
+            value = value.pk
+        given[key] = value
+    missing = [name for name, field in options.fields.items() if field.required and name not in given]
+    if missing:
+        raise FieldError(f"{options.name} needs {', '.join(f'`{name}`' for name in missing)} to be created.")
+    return query._model(**given)
+
+
+def stamp(options: Options, item: Any, *, new: bool) -> None:
+    """Set the fields that set themselves."""
+    now: datetime | None = None
+    for name in options.stamped:
+        field = options.fields[name]
+        if field.auto == "update" or (new and getattr(item, name) is None):
+            now = now or datetime.now(UTC)
+            setattr(item, name, now if field.kind == "datetime" else now.replace(tzinfo=None))
+
+
+def insert_names(options: Options, item: Any) -> tuple[str, ...]:
+    """The fields an insert gives: all but a key the database is to count up."""
+    if options.pk.auto == "id" and getattr(item, options.pk.name) is None:
+        return options.names_without_pk
+    return options.names
+
+
+def take(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    if len(names) == 1:
+        return (getattr(item, names[0]),)
+    return attrgetter(*names)(item) if names else ()
+
+
+async def insert(db: Database, item: M) -> M:
+    """Insert; the row as the database has it."""
+    options = item._meta
+    stamp(options, item, new=True)
+    names = insert_names(options, item)
+    program: Program = db.program(insert_program, (type(item), names, (), None))
+    rows = await db.executor.fetch(program.command, program.bind(take(item, names)), writes=True)
+    return program.decode(rows)[0]  # type: ignore[no-any-return]
+
+
+async def create(query: QuerySet[M], values: Mapping[str, Any]) -> M:
+    return await insert(database(query._db), build(query, values))
+
+
+def adopt(item: Any, fresh: Any) -> None:
+    for name in item._meta.names:
+        setattr(item, name, getattr(fresh, name))
+
+
+async def save(item: M, using: Database | None, only: list[str] | None) -> M:
+    options = item._meta
+    db = database(using)
+    if only is not None:
+        await save_only(db, item, only)
+        return item
+    if options.pk.auto == "id" and item.pk is None:
+        adopt(item, await insert(db, item))
+        return item
+    stamp(options, item, new=True)
+    # One statement whether the row exists or not; what is set on creation only stays as it was.
+    updated = tuple(name for name in options.names_without_pk if options.fields[name].auto != "create")
+    adopt(item, await put(db, item, options.names, (options.pk.name,), updated or (options.pk.name,)))
+    return item
+
+
+async def put(
+    db: Database, item: M, names: tuple[str, ...], conflict: tuple[str, ...], updated: tuple[str, ...]
+) -> M:
+    program: Program = db.program(insert_program, (type(item), names, conflict, updated))
+    rows = await db.executor.fetch(program.command, program.bind(take(item, names)), writes=True)
+    return program.decode(rows)[0]  # type: ignore[no-any-return]
+
+
+async def save_only(db: Database, item: M, only: Iterable[str]) -> None:
+    options = item._meta
+    stamp(options, item, new=False)
+    names = [options.field(name).name for name in only]
+    names += [name for name in options.stamped if options.fields[name].auto == "update" and name not in names]
+    changed = await type(item).objects.using(db).filter(pk=item.pk).update(
+        **{name: getattr(item, name) for name in names}
+    )
+    if not changed:
+        raise item.DoesNotExist(f"The {options.verbose_name} to save is not there any more.")
+
+
+async def bulk_create(
+    query: QuerySet[M], objects: Iterable[M | Mapping[str, Any]], ignore_conflicts: bool
+) -> list[M]:
+    db = database(query._db)
+    options = query._model._meta
+    groups: dict[tuple[str, ...], list[tuple[int, M]]] = {}
+    count = 0
+    for count, given in enumerate(objects, 1):
+        item: M = build(query, given) if isinstance(given, Mapping) else given
+        if type(item) is not query._model:
+            raise FieldError(f"bulk_create takes {options.name} objects or mappings, not {type(item).__name__}.")
+        stamp(options, item, new=True)
+        groups.setdefault(insert_names(options, item), []).append((count - 1, item))
+    if len(groups) > 1:
+        async with db.transaction():
+            made = [await insert_group(db, names, group, ignore_conflicts) for names, group in groups.items()]
+    else:
+        made = [await insert_group(db, names, group, ignore_conflicts) for names, group in groups.items()]
+    results = dict(pair for group in made for pair in group)
+    return [results[number] for number in range(count) if number in results]
+
+
+async def insert_group(
+    db: Database, names: tuple[str, ...], group: list[tuple[int, M]], ignore_conflicts: bool
+) -> list[tuple[int, M]]:
+    model = type(group[0][1])
+    updated: tuple[str, ...] | None = () if ignore_conflicts else None
+    program: Program = db.program(insert_program, (model, names, (), updated))
+    many = [program.bind(take(item, names)) for _, item in group]
+    made: list[tuple[int, M]] = []
+    for (number, item), rows in zip(group, await db.executor.execute_many(program.command, many), strict=True):
+        if rows:
+            adopt(item, program.decode(rows)[0])
+            made.append((number, item))
+    return made
+
+
+async def bulk_update(query: QuerySet[M], objects: Iterable[M], fields: Iterable[str]) -> int:
+    db = database(query._db)
+    options = query._model._meta
+    items = list(objects)
+    names = tuple(dict.fromkeys(options.field(name).name for name in fields))
+    if not items or not names:
+        return 0
+    if options.pk.name in names:
+        raise FieldError(f"bulk_update cannot change the primary key `{options.pk.name}`.")
+    for item in items:
+        stamp(options, item, new=False)
+    names += tuple(
+        name for name in options.stamped if options.fields[name].auto == "update" and name not in names
+    )
+    program: Program = db.program(rewrite_program, (query._model, names))
+    many = [program.bind((*take(item, names), item.pk)) for item in items]
+    return sum(map(len, await db.executor.execute_many(program.command, many)))
+
+
+async def get_or_create(
+    query: QuerySet[M], defaults: Mapping[str, Any], lookups: Mapping[str, Any]
+) -> tuple[M, bool]:
+    try:
+        return await query.get(**lookups), False
+    except query._model.DoesNotExist:
+        pass
+    db = database(query._db)
+    values = {**plain(query, lookups), **defaults}
+    try:
+        if not db.in_transaction:
+            return await create(query, values), True
+        async with db.transaction():  # a savepoint: a clash must not spoil the transaction around
+            return await create(query, values), True
+    except IntegrityError as error:
+        if error.kind != "unique":
+            raise
+        # Another was faster.
+        try:
+            return await query.get(**lookups), False
+        except query._model.DoesNotExist:
+            raise error from None
+
+
+async def update_or_create(
+    query: QuerySet[M], defaults: Mapping[str, Any], lookups: Mapping[str, Any]
+) -> tuple[M, bool]:
+    db = database(query._db)
+    names = [query._model._meta.field(name).name for name in defaults]
+    async with db.transaction():
+        item, created = await get_or_create(query.select_for_update(), defaults, lookups)
+        if not created and names:
+            given = [value.pk if hasattr(value, "_meta") else value for value in defaults.values()]
+            for name, value in zip(names, given, strict=True):
+                setattr(item, name, value)
+            await save_only(db, item, names)
+        return item, created
+
+
+def plain(query: QuerySet[M], lookups: Mapping[str, Any]) -> dict[str, Any]:
+    """The lookups that are equalities, as values for a new object."""
+    return {name: value for name, value in lookups.items() if "__" not in name}
+
+
+async def upsert(
+    query: QuerySet[M], conflict: tuple[str, ...], update: tuple[str, ...] | None, values: Mapping[str, Any]
+) -> M:
+    options = query._model._meta
+    item = build(query, values)
+    stamp(options, item, new=True)
+    target = tuple(options.field(name).name for name in conflict)
+    if update is None:
+        given = [options.field(name).name for name in values]
+        update = tuple(name for name in given if name not in target)
+        update += tuple(name for name in options.stamped if options.fields[name].auto == "update")
+    else:
+        update = tuple(options.field(name).name for name in update)
+    names = insert_names(options, item)
+    return await put(database(query._db), item, names, target, update or target[:1])
+
+
+def shaped_changes(options: Options, changes: Mapping[str, Any]) -> tuple[Changes, tuple[Any, ...]]:
+    """The shape of an update's assignments, and their values."""
+    shapes: list[tuple[str, Any]] = []
+    values: list[Any] = []
+    for name, value in changes.items():
+        key = options.field(name).name
+        if isinstance(value, Expression):
+            shape, given = value.shape(options)
+            shapes.append((key, shape))
+            values += given
+        else:
+            shapes.append((key, None))
+            values.append(value.pk if hasattr(value, "_meta") else value)
+    if not shapes:
+        raise FieldError("update() needs something to set.")
+    for name in options.stamped:
+        if options.fields[name].auto == "update" and name not in (key for key, _ in shapes):
+            now = datetime.now(UTC)
+            shapes.append((name, None))
+            values.append(now if options.fields[name].kind == "datetime" else now.replace(tzinfo=None))
+    return tuple(shapes), tuple(values)
