@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Unauthorized,
         UploadFile,
     )
+    from .models import Model, fields
     from .routing import Body, Cookie, File, Form, Header, Path, Query, Router
     from .schemas import UNSET, Schema
 
@@ -51,6 +52,7 @@ _WHERE = {
         "UploadFile",
     ),
     "routing": ("Body", "Cookie", "File", "Form", "Header", "Path", "Query", "Router"),
+    "models": ("Model", "fields"),
     "schemas": ("UNSET", "Schema"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
@@ -69,6 +71,7 @@ __all__ = [
     "HTMLResponse",
     "Header",
     "JSONResponse",
+    "Model",
     "NotFound",
     "Path",
     "Problem",
@@ -84,6 +87,7 @@ __all__ = [
     "Unauthorized",
     "UploadFile",
     "__version__",
+    "fields",
 ]
 
 

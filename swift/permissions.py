@@ -215,14 +215,24 @@ def compose(permission_classes: Sequence[Any]) -> Permission | None:
     return permissions[0] if len(permissions) == 1 else All(*permissions)
 
 
-def compile_guard(permission_classes: Sequence[Any]) -> Callable[[Request], Awaitable[None]] | None:
-    """The check of a route, to run before the body is read; None when there is nothing to check."""
+def compile_guard(
+    permission_classes: Sequence[Any], receiver: Callable[[], Any] | None = None, action: str | None = None
+) -> Callable[[Request], Awaitable[None]] | None:
+    """The check of a route, to run before the body is read; None when there is nothing to check.
+
+    Permissions are given the ViewSet (a new `receiver()` with `request` and `action` set) as their view,
+    or None for a function.
+    """
     permission = compose(permission_classes)
     if permission is None:
         return None
 
     async def guard(request: Request) -> None:
-        if await permission.evaluate(request, None) is False:
+        view = None
+        if receiver is not None:
+            view = receiver()
+            view.request, view.action = request, action
+        if await permission.evaluate(request, view) is False:
             raise denied(request, permission)
 
     return guard

@@ -330,6 +330,16 @@ async def test_forwarded_headers_reach_the_whole_application():
         }
 
 
+async def test_a_proxys_request_id_is_taken_for_the_client_behind_it():
+    app = App(middleware=[RequestIDMiddleware(trusted=["127.0.0.1"])])
+    wrapped = ForwardedMiddleware(app, trusted=["127.0.0.1"])
+    headers = {"x-forwarded-for": "1.2.3.4", "x-request-id": "from-the-proxy"}
+    async with TestClient(wrapped, headers=headers) as client:
+        assert (await client.get("/")).headers["x-request-id"] == "from-the-proxy"
+    async with TestClient(wrapped, headers=headers, client=("192.0.2.1", 1)) as client:
+        assert (await client.get("/")).headers["x-request-id"] != "from-the-proxy"
+
+
 async def test_a_mounted_application_is_inside_the_middleware():
     async def mounted(scope, receive, send):
         assert scope["type"] == "http"

@@ -111,7 +111,7 @@ def test_every_section_is_read_from_the_file(toml):
         port = 0
         [http]
         max_body_size = 1024
-        trailing_slash = "redirect"
+        trailing_slash = "merge"
         [database]
         host = "db"
         name = "shop"
@@ -133,7 +133,7 @@ def test_every_section_is_read_from_the_file(toml):
     assert settings.global_.debug is True
     assert settings.global_.secret_key == "s3cret"
     assert (settings.server.host, settings.server.port) == ("::1", 0)
-    assert (settings.http.max_body_size, settings.http.trailing_slash) == (1024, "redirect")
+    assert (settings.http.max_body_size, settings.http.trailing_slash) == (1024, "merge")
     assert settings.database.dsn == "postgresql://u:p@db:5433/shop?sslmode=require"
     assert settings.environment == {"FEATURE": True, "nested": {"depth": 2}}
 

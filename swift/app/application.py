@@ -22,6 +22,7 @@ from swift._speedups.router import KINDS, Tree
 from swift.http import ClientDisconnect, NotFound, Problem, Request, Response
 from swift.http.cookies import parse_cookies
 from swift.middleware import ErrorBoundary
+from swift.permissions import compile_guard
 from swift.routing import Route, Router
 from swift.routing.compiler import Inherited, compile_routes, trees_of
 from swift.routing.endpoint import ErrorHandlers, Middleware
@@ -30,6 +31,7 @@ from swift.routing.router import Placed
 from swift.routing.routes import TrailingSlash
 from swift.routing.templates import parse_template
 
+from .data import data_error_handlers, database_bindings, open_database
 from .lifespan import Lifespan, mounted_lifespan, serve_lifespan
 from .misses import NOT_FOUND_DETAIL, answer_miss
 from .mounting import MountEndpoint, mounted_scope
@@ -37,6 +39,7 @@ from .suspension import resume
 from .threads import Threads
 
 if TYPE_CHECKING:
+    from swift.engines import Database
     from swift.openapi import Documentation, OpenAPIOptions
 
 logger = logging.getLogger("swift.app")
@@ -65,6 +68,7 @@ class App(Router):
         permission_classes: Sequence[Any] | None = None,
         converters: Mapping[str, Callable[[str], Any]] | None = None,
         lifespan: Lifespan | None = None,
+        database: str | Database | None = None,
         title: str = "API",
         version: str = "0.1.0",
         description: str | None = None,
@@ -101,6 +105,8 @@ class App(Router):
         self.state = SimpleNamespace()
         self.threads = Threads(max_threads)
         self._lifespan = lifespan
+        self.db: Database | None = open_database(database)
+        self._data_handlers: ErrorHandlers = data_error_handlers() if self.db is not None else {}
         self._boundary = ErrorBoundary(debug)
         self._background: set[asyncio.Task[None]] = set()
         self._enter: Callable[[Scope, Receive], tuple[Any, Any]] = self._enter_unstarted
@@ -282,6 +288,10 @@ class App(Router):
         kernel = self.compile()
         if self.openapi_url is not None:
             self.documentation.check()
+        if self.db is not None:
+            await self.db.connect()
+            stack.push_async_callback(self.db.close)
+            stack.enter_context(self.db.bind())
         for endpoint in self._mount_endpoints:
             await stack.enter_async_context(mounted_lifespan(endpoint.app, endpoint.state))
         if self._lifespan is not None:
@@ -354,6 +364,7 @@ class App(Router):
             request_class=Request,
             parse_cookies=parse_cookies,
             hosts=compiled.hosts,
+            bindings=database_bindings(self.db),
             not_found_body=self._constant_not_found(),
             redirect_slashes=redirects,
         )
@@ -410,7 +421,12 @@ class App(Router):
     def _inherit(self, placed: Placed, app_middleware: Sequence[Middleware]) -> Inherited:
         """What an endpoint has from the routers around it; the app is the outermost one."""
         routers = placed.routers[1:]
-        error_handlers: ErrorHandlers = {}
+        declared = [placed.route.permission_classes, *(router.permission_classes for router in reversed(placed.routers))]
+        permission_classes = next((found for found in declared if found is not None), ())
+        # A ViewSet asks the route for them again, with the object at hand.
+        placed.route.permission_classes = permission_classes
+        guard = compile_guard(permission_classes, placed.route.receiver, placed.route.action) if permission_classes else None
+        error_handlers: ErrorHandlers = dict(self._data_handlers)
         for router in placed.routers:
             error_handlers.update(router.error_handlers)
         middleware = [item for router in routers for item in router.middleware]
@@ -419,6 +435,7 @@ class App(Router):
         return Inherited(
             middleware=(*app_middleware, *middleware),
             dependencies=tuple(item for router in placed.routers for item in router.dependencies),
+            guards=() if guard is None else (guard,),
             error_handlers=error_handlers,
             max_body_size=self.max_body_size,
             in_thread=self.threads.run,

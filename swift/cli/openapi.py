@@ -19,6 +19,8 @@ from .target import load_app, target_argument
 )
 def command(target: str, factory: bool, output: Path | None) -> None:
     """Print the OpenAPI document of an application as JSON."""
+    import json
+
     import msgspec
 
     app = load_app(target, factory)
@@ -26,11 +28,11 @@ def command(target: str, factory: bool, output: Path | None) -> None:
         document = app.openapi()
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    text = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    text = json.dumps(msgspec.to_builtins(document), indent=2, ensure_ascii=False)
     if output is None:
-        click.get_binary_stream("stdout").write(text)
+        click.echo(text.encode())
         return
     try:
-        output.write_bytes(text)
+        output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from error

@@ -10,32 +10,26 @@ Imported on the first cache miss of a Database, with SQLAlchemy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from swift.engines import statements as st
+from swift.engines.binding import Slot, binder, label_of
 from swift.engines.errors import ProgrammingError
 from swift.engines.metadata import sql_table
 from swift.engines.schema import Column, Table
-from swift.engines.values import Checker, checker, invalid
+from swift.engines.values import Checker, checker
 
 SQL = sa.ColumnElement[Any]
 
 COMPARISONS = {"exact": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-class Slot(NamedTuple):
-    """One parameter of the SQL: the value at `index`, converted; `total` if the converter takes None too."""
-
-    index: int
-    convert: Checker | None
-    total: bool
-    label: str
-
-
 class Compiler:
-    """Compiles one statement for one dialect. Subclasses give `dialect` and override the dialect's own ways."""
+    """Compiles one statement for one dialect. Subclasses give `dialect` and override the dialect's own
+    ways.
+    """
 
     dialect: sa.Dialect
 
@@ -132,9 +126,7 @@ class Compiler:
     def count(self, select: st.Select) -> sa.Select[Any]:
         whole = not (select.distinct or select.group or select.having or select.limit or select.offset)
         if whole:
-            unordered = st.Select(
-                table=select.table, outputs=(), joins=select.joins, where=select.where
-            )
+            unordered = st.Select(table=select.table, outputs=(), joins=select.joins, where=select.where)
             return self.select(unordered, lambda: [sa.func.count()])
         return sa.select(sa.func.count()).select_from(self.select(select).subquery())
 
@@ -221,7 +213,7 @@ class Compiler:
     def exists(self, condition: st.Exists) -> SQL:
         outer, around = self.column(condition.outer), self.sources
         source = self.enter(condition.select)
-        built = sa.select(sa.literal_column("1")).select_from(source)
+        built: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(source)
         built = built.where(self.column(condition.inner) == outer)
         if condition.select.where is not None:
             built = built.where(self.condition(condition.select.where))
@@ -241,7 +233,8 @@ class Compiler:
                 return places[element.key]
             return None
 
-        return visitors.replacement_traverse(condition.expression, {}, replace).self_group()
+        replaced: SQL = visitors.replacement_traverse(condition.expression, {}, replace)
+        return replaced.self_group()
 
     @staticmethod
     def native_value(value: Any) -> Any:
@@ -260,9 +253,7 @@ class Compiler:
         return self.match(operator, left, right[0])
 
     def relation(self, operator: str, left: st.Expression, right: st.Expression) -> SQL:
-        return self.expression(left).op(COMPARISONS[operator], is_comparison=True)(
-            self.operand(right, left)
-        )
+        return self.expression(left).op(COMPARISONS[operator], is_comparison=True)(self.operand(right, left))
 
     def between(self, left: st.Expression, low: st.Expression, high: st.Expression) -> SQL:
         return sa.and_(self.relation("gte", left, low), self.relation("lte", left, high))
@@ -309,9 +300,7 @@ class Compiler:
             return self.expression(right)
         column = right.column or (left.column if isinstance(left, st.ColumnRef) else None)
         kind = right.kind or left.kind
-        return self.bound(
-            right.index, self.converter(kind, column, stored=False), label_of(column, kind)
-        )
+        return self.bound(right.index, self.converter(kind, column, stored=False), label_of(column, kind))
 
     def arithmetic(self, expression: st.Arithmetic) -> SQL:
         left = self.operand(expression.left, expression.right)
@@ -359,7 +348,7 @@ class Compiler:
         return sa.bindparam(name, type_=type_ or sa.types.NULLTYPE, required=False, value=None)
 
 
-def constant(value: None | int | bool | str) -> SQL:
+def constant(value: int | bool | str | None) -> SQL:
     if value is None:
         return sa.null()
     if isinstance(value, bool):
@@ -369,45 +358,7 @@ def constant(value: None | int | bool | str) -> SQL:
     return sa.literal_column("'" + value.replace("'", "''") + "'", sa.Text)
 
 
-def label_of(column: Column | None, kind: Any) -> str:
-    return column.label if column is not None else f"A value of type {kind or 'unknown'}"
-
-
 def may_be_null(expression: st.Expression) -> bool:
     return not (
         isinstance(expression, st.ColumnRef) and expression.source == 0 and not expression.column.nullable
     )
-
-
-def binder(slots: Sequence[Slot]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """The function from the values of an execution to the parameters of the SQL."""
-    if all(slot.convert is None for slot in slots) and [slot.index for slot in slots] == list(
-        range(len(slots))
-    ):
-        return lambda values: values
-    steps = tuple((slot.index, slot.convert, slot.total) for slot in slots)
-
-    def bind(values: Sequence[Any]) -> Sequence[Any]:
-        try:
-            return [
-                value
-                if ((value := values[index]) is None and not total) or convert is None
-                else convert(value)
-                for index, convert, total in steps
-            ]
-        except (TypeError, ValueError) as error:
-            raise blame(slots, values, error) from error
-
-    return bind
-
-
-def blame(slots: Sequence[Slot], values: Sequence[Any], error: Exception) -> Exception:
-    """The sentence that names the column whose value was refused."""
-    for slot in slots:
-        value = values[slot.index]
-        if slot.convert is not None and (value is not None or slot.total):
-            try:
-                slot.convert(value)
-            except (TypeError, ValueError) as refused:
-                return invalid(slot.label, refused)
-    return error

@@ -1,8 +1,8 @@
 """A Database: one engine, the programs compiled for it, and how code finds it.
 
-Nothing is registered anywhere. A query runs on the database it was given (`.using(db)`), else on the one bound in
-the context it runs in: an App binds its own for every request, a script says `async with db:`. The transaction
-of that database which is open in the context, if any, is what runs it.
+Nothing is registered anywhere. A query runs on the database it was given (`.using(db)`), else on the one
+bound in the context it runs in: an App binds its own for every request, a script says `async with db:`.
+The transaction of that database which is open in the context, if any, is what runs it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Database:
 
     @classmethod
     def from_url(cls, url: str, *, programs: int = PROGRAMS) -> Self:
-        """The database at `url`: `sqlite:///file.db`, `sqlite://` (in memory) or `memory://` (lists of dicts)."""
+        """The database at `url`: `sqlite:///file.db`, `sqlite://` (in memory) or `memory://` (lists of
+        dicts).
+        """
         return cls(engine_for(url), url=url, programs=programs)
 
     def __repr__(self) -> str:
@@ -102,7 +104,9 @@ class Database:
 
     @property
     def compiled(self) -> tuple[int, int, int]:
-        """(hits, misses, kept) of the programs: a miss per request shows a shape that varies with its values."""
+        """(hits, misses, kept) of the programs: a miss per request shows a shape that varies with its
+        values.
+        """
         info = self._programs.cache_info()
         return info.hits, info.misses, info.currsize
 
@@ -155,7 +159,9 @@ class Database:
         if executor is self.engine:
             opening = self.engine.transaction(isolation)
         elif isolation is not None:
-            raise TransactionError("A savepoint has the isolation of its transaction; set it on the outermost block.")
+            raise TransactionError(
+                "A savepoint has the isolation of its transaction; set it on the outermost block."
+            )
         else:
             opening = executor.savepoint()  # type: ignore[attr-defined]
         async with opening as transaction:

@@ -1,12 +1,12 @@
 """What can go wrong below the models.
 
-    DatabaseError
-    ├── OperationalError    the database could not do it now: locked, full, unreadable, closed
-    ├── ProgrammingError    the statement is wrong: no such table, bad SQL
-    ├── IntegrityError      a constraint said no; `kind` says which sort of constraint
-    └── TransactionError    a transaction used in a way that cannot work
-    NoDatabase              nothing is bound where a query needs a database
-    InvalidValue            a value does not fit its column (the caller's fault, before any SQL runs)
+DatabaseError
+├── OperationalError    the database could not do it now: locked, full, unreadable, closed
+├── ProgrammingError    the statement is wrong: no such table, bad SQL
+├── IntegrityError      a constraint said no; `kind` says which sort of constraint
+└── TransactionError    a transaction used in a way that cannot work
+NoDatabase              nothing is bound where a query needs a database
+InvalidValue            a value does not fit its column (the caller's fault, before any SQL runs)
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 class Executor(Protocol):
     """Runs compiled commands: an engine itself, each command on its own, or a transaction.
 
-    `values` are parameters as the command wants them (`Compiled.bind` makes them), `command` is SQL or a plan.
+    `values` are parameters as the command wants them (`Compiled.bind` makes them), `command` is SQL or a
+    plan.
     """
 
     async def fetch(self, command: Any, values: Values, *, writes: bool = False) -> list[Any]:
@@ -64,7 +65,9 @@ class Engine(Executor, Protocol):
     def compile(self, statement: Statement) -> Compiled: ...
 
     def loader(self, kind: Kind | None) -> Callable[[Any], Any] | None:
-        """What turns a fetched value of `kind` (never NULL) into its Python value; None if it is that already."""
+        """What turns a fetched value of `kind` (never NULL) into its Python value; None if it is that
+        already.
+        """
 
     async def create_tables(self, tables: Sequence[Table]) -> None: ...
 

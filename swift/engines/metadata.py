@@ -80,7 +80,9 @@ def sql_table(table: Table) -> sa.Table:
 
 
 def metadata(tables: Iterable[Table]) -> sa.MetaData:
-    """A fresh MetaData with `tables` and all their constraints and indexes: what CREATE TABLE and Alembic read."""
+    """A fresh MetaData with `tables` and all their constraints and indexes: what CREATE TABLE and Alembic
+    read.
+    """
     result = sa.MetaData(naming_convention=NAMES)
     for table in tables:
         items: list[Any] = [full_column(column) for column in table.columns]
@@ -126,7 +128,7 @@ def full_column(column: Column) -> sa.Column[Any]:
         *references,
         nullable=column.nullable,
         primary_key=column.primary_key,
-        autoincrement=True if column.autoincrement else False,
+        autoincrement=column.autoincrement,
         unique=column.unique or None,
         index=(column.index and not column.unique) or None,
     )

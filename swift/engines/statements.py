@@ -11,7 +11,7 @@ vanish from both a filter and its complement; every engine renders it so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -48,6 +48,11 @@ class Node(msgspec.Struct, frozen=True, eq=False):
 class Expression(Node, frozen=True, eq=False):
     """Something with a value: `kind` is None where it is not known."""
 
+    if TYPE_CHECKING:
+
+        @property
+        def kind(self) -> Kind | None: ...
+
 
 class ColumnRef(Expression, frozen=True, eq=False):
     """A column of the statement's own table (source 0) or of its n-th join."""
@@ -71,7 +76,7 @@ class Param(Expression, frozen=True, eq=False):
 class Constant(Expression, frozen=True, eq=False):
     """A value that belongs to the shape of the statement (NULL, a fixed limit)."""
 
-    value: None | int | bool | str
+    value: int | bool | str | None
     kind: Kind | None = None
 
 
@@ -138,7 +143,9 @@ class InSelect(Condition, frozen=True, eq=False):
 
 
 class Exists(Condition, frozen=True, eq=False):
-    """`select` has a row where `inner` (its own column) equals `outer` (a column of the statement around it)."""
+    """`select` has a row where `inner` (its own column) equals `outer` (a column of the statement around
+    it).
+    """
 
     select: Select
     inner: ColumnRef

@@ -40,14 +40,14 @@ def check_bigint(value: Any) -> int:
             raise expected("an integer", value)
         value = int(value)
     if -INT64 <= value < INT64:
-        return value
+        return value  # type: ignore[no-any-return]
     raise ValueError("expects an integer of 64 bits, got a larger one")
 
 
 def check_integer(value: Any) -> int:
-    value = check_bigint(value)
-    if -INT32 <= value < INT32:
-        return int(value)
+    checked = check_bigint(value)
+    if -INT32 <= checked < INT32:
+        return checked
     raise ValueError("expects an integer of 32 bits, got a larger one")
 
 
@@ -57,7 +57,7 @@ def check_float(value: Any) -> float:
             raise expected("a number", value)
         value = float(value)
     if math.isfinite(value):
-        return value
+        return value  # type: ignore[no-any-return]
     raise ValueError("expects a finite number")
 
 
@@ -74,7 +74,7 @@ def check_string(value: Any) -> str:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError("expects text that is valid Unicode") from None
-    return value
+    return value  # type: ignore[no-any-return]
 
 
 def check_bool(value: Any) -> bool:
@@ -178,7 +178,7 @@ def scaled(digits: int, places: int) -> Checker:
         value = value.quantize(quantum, ROUND_HALF_UP, EXACT)
         if not -limit < value < limit:
             raise ValueError(f"expects at most {digits - places} digits before the point")
-        return Decimal(EXACT.add(value, Decimal(0)))  # no negative zero
+        return EXACT.add(value, Decimal(0))  # no negative zero
 
     return check
 
@@ -187,10 +187,10 @@ def bounded(length: int) -> Checker:
     """The checker of stored text of at most `length` characters; SQLite would store any."""
 
     def check(value: Any) -> str:
-        value = check_string(value)
-        if len(value) > length:
-            raise ValueError(f"expects at most {length} characters, got {len(value)}")
-        return str(value)
+        text = check_string(value)
+        if len(text) > length:
+            raise ValueError(f"expects at most {length} characters, got {len(text)}")
+        return text
 
     return check
 

@@ -8,6 +8,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 
+# Where a scope keeps the connection's own peer once its client has been replaced by a forwarded one.
+PEER = "swift.peer"
+
 
 class TrustedPeers:
     """Networks in CIDR notation (`10.0.0.0/8`, `::1`), and `unix` for peers on a Unix socket.

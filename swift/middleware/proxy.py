@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 
 from swift.http.headers import parse_parameters, split_list
 
-from .peers import TrustedPeers, parse_address
+from .peers import PEER, TrustedPeers, parse_address
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -85,6 +85,7 @@ class ForwardedMiddleware:
                 break
         copy = dict(scope)
         if client is not None:
+            copy.setdefault(PEER, scope.get("client"))
             copy["client"] = (client.address, client.port)
         said = client if client is not None else (hops[-1] if hops else None)
         if said is not None and said.scheme is not None:

@@ -11,7 +11,7 @@ from secrets import token_hex
 from swift.http import Request, Response
 from swift.http.headers import check_header
 
-from .peers import TrustedPeers
+from .peers import PEER, TrustedPeers
 from .shape import CallNext
 
 request_id_var: ContextVar[str | None] = ContextVar("swift.request_id", default=None)
@@ -60,8 +60,9 @@ class RequestIDMiddleware:
         value = request.header(self.header)
         if value is None:
             return None
-        client = request.client
-        if (client[0] if client else None) not in self.trusted:
+        # The id comes from whoever is connected, also where ForwardedMiddleware has put the client behind it.
+        peer = request.scope.get(PEER, request.client)
+        if (peer[0] if peer else None) not in self.trusted:
             return None
         text: str = value.decode("latin-1")
         return text if self.pattern.fullmatch(text) else None

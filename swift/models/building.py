@@ -1,7 +1,7 @@
 """A query's shape to a statement: names become columns and joins, values become numbered parameters.
 
-Runs on a miss of the program cache only. A Builder lives for one statement. Values are numbered in the order a
-query lists them: annotations, changes, conditions, then limit and offset.
+Runs on a miss of the program cache only. A Builder lives for one statement. Values are numbered in the
+order a query lists them: annotations, changes, conditions, then limit and offset.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ class Builder:
         if kinds <= {"string", "text"} and shape[1] == "+":
             return st.Arithmetic("||", left, right, "text")
         if not kinds <= set(NUMBERS):
-            raise FieldError(f"`{shape[1]}` combines numbers, or text with text by +; not {left.kind} and {right.kind}.")
+            raise FieldError(
+                f"`{shape[1]}` combines numbers, or text with text by +; not {left.kind} and {right.kind}."
+            )
         kind: Kind = next(kind for kind in ("float", "decimal", "bigint", "integer") if kind in kinds)
         return st.Arithmetic(shape[1], left, right, "bigint" if kind == "integer" else kind)
 
@@ -255,7 +257,9 @@ class Builder:
         return isinstance(self.annotations.get(node[0].partition("__")[0]), st.Aggregate)
 
     def outputs(self, extras: Extras) -> tuple[st.Output, ...]:
-        """The columns of the result: of objects all fields, then those of related objects, then annotations."""
+        """The columns of the result: of objects all fields, then those of related objects, then
+        annotations.
+        """
         if extras.rows != "objects":
             return tuple(st.Output(name, self.named(name)) for name in extras.names)
         made = self.fields(())
@@ -266,9 +270,7 @@ class Builder:
 
     def fields(self, joins: tuple[ForeignKeyField, ...]) -> list[st.Output]:
         options = joins[-1].target()._meta if joins else self.options
-        return [
-            st.Output(options.json_names[name], self.column(joins, name)) for name in options.fields
-        ]
+        return [st.Output(options.json_names[name], self.column(joins, name)) for name in options.fields]
 
     def chain(self, name: str) -> tuple[ForeignKeyField, ...]:
         return chain(self.options, name)
@@ -291,5 +293,3 @@ def joined(conditions: list[st.Condition]) -> st.Condition | None:
     if not conditions:
         return None
     return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
-
-

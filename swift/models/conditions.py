@@ -1,4 +1,6 @@
-"""Conditions as nodes of a shape: ("and", ...), ("or", ...), ("not", x), ("native", x) and leaves (name, how)."""
+"""Conditions as nodes of a shape: ("and", ...), ("or", ...), ("not", x), ("native", x) and leaves (name,
+how).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def node_of(part: Any, options: Options, annotations: Annotations = ()) -> tuple
         return node_of_q(part, options, annotations)
     if hasattr(part, "_generate_cache_key"):
         return native(part)
-    raise FieldError(f"A condition is `name=value`, Q(...) or an expression over Model.c, not `{type(part).__name__}`.")
+    raise FieldError(
+        f"A condition is `name=value`, Q(...) or an expression over Model.c, not `{type(part).__name__}`."
+    )
 
 
 def node_of_q(q: Q, options: Options, annotations: Annotations) -> tuple[Node, tuple[Any, ...]]:

@@ -1,7 +1,8 @@
-"""What stands for a value in a query: F (a field), Value, functions, aggregates; and Q, conditions joined by & | ~.
+"""What stands for a value in a query: F (a field), Value, functions, aggregates; and Q, conditions joined
+by & | ~.
 
-An expression is described by its *shape*, a hashable tuple without the values in it, and those values in order.
-Two queries of the same shape are one statement to the database.
+An expression is described by its *shape*, a hashable tuple without the values in it, and those values in
+order. Two queries of the same shape are one statement to the database.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def shaped(value: Any, options: Options) -> Shaped:
 
 
 class F(Expression):
-    """The value of a field in the row at hand: `update(views=F("views") + 1)`, `filter(spent__gt=F("budget"))`."""
+    """The value of a field in the row at hand: `update(views=F("views") + 1)`,
+    `filter(spent__gt=F("budget"))`.
+    """
 
     __slots__ = ("name",)
 

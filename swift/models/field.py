@@ -1,15 +1,17 @@
 """A field: one attribute of a model, its column, its type and its limits.
 
-`swift.models.fields` has the constructors (`StringField(...)`); what they make is a Field. The metaclass of Model
-takes the fields out of the class body and builds the Struct and the Table from them.
+`swift.models.fields` has the constructors (`StringField(...)`); what they make is a Field. The metaclass
+of Model takes the fields out of the class body and builds the Struct and the Table from them.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
@@ -41,8 +43,9 @@ class Options(TypedDict, total=False):
 class Field:
     """One field. `type` is the Python type of its values, without None and constraints.
 
-    `read_only` and `write_only` are for serializers: a read-only field is never taken from a request, a write-only
-    field is never shown. `auto` says when the field sets itself: "create", "update", or by the database ("id").
+    `read_only` and `write_only` are for serializers: a read-only field is never taken from a request, a
+    write-only field is never shown. `auto` says when the field sets itself: "create", "update", or by the
+    database ("id").
     """
 
     kind: Kind
@@ -87,7 +90,7 @@ class Field:
     @property
     def constrained(self) -> Any:
         """The type with its limits and its text for documentation, as msgspec validates it."""
-        extra = {
+        extra: dict[str, Any] = {
             key: value
             for key, value in (
                 ("title", self.title),
@@ -96,9 +99,8 @@ class Field:
             )
             if value is not None
         }
-        if not (self.limits or extra):
-            return self.type
-        return Annotated[self.type, msgspec.Meta(**self.limits, **extra)]
+        extra.update(self.limits)
+        return Annotated[self.type, msgspec.Meta(**extra)] if extra else self.type
 
     @property
     def annotation(self) -> Any:
@@ -110,9 +112,8 @@ class Field:
         if self.default_factory is not None:
             return msgspec.field(default_factory=self.default_factory)
         if self.default is not msgspec.NODEFAULT:
-            if isinstance(self.default, (list, dict, set, bytearray)) and self.default:
-                value = self.default
-                return msgspec.field(default_factory=lambda: type(value)(value))
+            if isinstance(self.default, (list, dict)) and self.default:
+                return msgspec.field(default_factory=partial(deepcopy, self.default))
             return self.default
         # Filled in by the database or on saving; None says "not yet".
         return None if self.auto else msgspec.NODEFAULT
@@ -139,7 +140,9 @@ Target = "type[Model] | str | Callable[[], type[Model]]"
 
 @dataclass(slots=True)
 class ForeignKeyField(Field):
-    """A field that holds the primary key of a row of another model. `author_id` makes the relation `author`."""
+    """A field that holds the primary key of a row of another model. `author_id` makes the relation
+    `author`.
+    """
 
     to: Any = None
     on_delete: OnDelete = "restrict"
@@ -173,8 +176,8 @@ class ForeignKeyField(Field):
         key = self.to._meta.pk
         if self.kind and key.kind != self.kind:
             raise ModelError(
-                f"{self.label} holds a {self.kind} and {key.label} is a {key.kind}. Annotate it with the type of that "
-                "key, or declare the other model first and give the class itself."
+                f"{self.label} holds a {self.kind} and {key.label} is a {key.kind}. Annotate it with the type "
+                "of that key, or declare the other model first and give the class itself."
             )
         return self.to
 
@@ -185,8 +188,8 @@ class ForeignKeyField(Field):
             return getattr(module, last)
         except (ImportError, AttributeError, KeyError):
             raise ModelError(
-                f"{self.label} refers to `{name}`, which is not found in `{path or self.module}`. Give the class "
-                "itself, a dotted path, or a function that returns it."
+                f"{self.label} refers to `{name}`, which is not found in `{path or self.module}`. Give the "
+                "class itself, a dotted path, or a function that returns it."
             ) from None
 
     def column(self) -> Column:

@@ -79,7 +79,13 @@ def number_limits(
 def IDField(*, db_column: str = "", description: str | None = None) -> int:
     """The primary key the database counts up. It is None until the object is saved."""
     made: Any = Field(
-        "bigint", int, primary_key=True, auto="id", read_only=True, db_column=db_column, description=description
+        "bigint",
+        int,
+        primary_key=True,
+        auto="id",
+        read_only=True,
+        db_column=db_column,
+        description=description,
     )
     return made  # type: ignore[no-any-return]
 
@@ -155,16 +161,29 @@ def DecimalField(
     **options: Unpack[Options],
 ) -> Decimal | None: ...  # fmt: skip
 def DecimalField(
-    *, max_digits: int, decimal_places: int, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
+    *,
+    max_digits: int,
+    decimal_places: int,
+    null: bool = False,
+    default: Any = UNSET,
+    **options: Unpack[Options],
 ) -> Any:
     """An exact decimal of `max_digits` digits, `decimal_places` of them after the point.
 
     SQLite orders and compares exactly up to 18 digits, and by the nearest float beyond.
     """
     if not 0 <= decimal_places <= max_digits or max_digits < 1:
-        raise ModelError("DecimalField: decimal_places is between 0 and max_digits, and max_digits at least 1.")
+        raise ModelError(
+            "DecimalField: decimal_places is between 0 and max_digits, and max_digits at least 1."
+        )
     return Field(
-        "decimal", Decimal, null=null, default=default, max_digits=max_digits, decimal_places=decimal_places, **options
+        "decimal",
+        Decimal,
+        null=null,
+        default=default,
+        max_digits=max_digits,
+        decimal_places=decimal_places,
+        **options,
     )
 
 
@@ -228,7 +247,9 @@ def BoolField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Opt
 @overload
 def DateField(*, null: No = False, default: dt.date = UNSET, **options: Unpack[Options]) -> dt.date: ...
 @overload
-def DateField(*, null: Yes, default: dt.date | None = UNSET, **options: Unpack[Options]) -> dt.date | None: ...
+def DateField(
+    *, null: Yes, default: dt.date | None = UNSET, **options: Unpack[Options]
+) -> dt.date | None: ...
 def DateField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Options]) -> Any:
     """A calendar date."""
     return Field("date", dt.date, null=null, default=default, **options)
@@ -237,7 +258,9 @@ def DateField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Opt
 @overload
 def TimeField(*, null: No = False, default: dt.time = UNSET, **options: Unpack[Options]) -> dt.time: ...
 @overload
-def TimeField(*, null: Yes, default: dt.time | None = UNSET, **options: Unpack[Options]) -> dt.time | None: ...
+def TimeField(
+    *, null: Yes, default: dt.time | None = UNSET, **options: Unpack[Options]
+) -> dt.time | None: ...
 def TimeField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Options]) -> Any:
     """A time of day, without a zone."""
     return Field("time", dt.time, null=null, default=default, limits={"tz": False}, **options)
@@ -281,7 +304,9 @@ def UUIDField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Opt
 def JSONField(
     type: Any = Any, *, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
 ) -> Any:
-    """Any JSON, or JSON of `type` (a Struct, a TypedDict, `dict[str, int]`). Keys of mappings come back sorted."""
+    """Any JSON, or JSON of `type` (a Struct, a TypedDict, `dict[str, int]`). Keys of mappings come back
+    sorted.
+    """
     return Field("json", type, null=null, default=default, **options)
 
 
@@ -311,7 +336,9 @@ def BinaryField(
 @overload
 def EnumField(enum: type[E], *, null: No = False, default: E = UNSET, **options: Unpack[Options]) -> E: ...
 @overload
-def EnumField(enum: type[E], *, null: Yes, default: E | None = UNSET, **options: Unpack[Options]) -> E | None: ...
+def EnumField(
+    enum: type[E], *, null: Yes, default: E | None = UNSET, **options: Unpack[Options]
+) -> E | None: ...
 def EnumField(enum: type[E], *, null: bool = False, default: Any = UNSET, **options: Unpack[Options]) -> Any:
     """A member of an Enum whose values are all text or all integers; kept by value."""
     values = [member.value for member in enum]
@@ -338,10 +365,11 @@ def ForeignKey(
     read_only: bool = False,
     description: str | None = None,
 ) -> Any:
-    """The primary key of a row of `to`: a model, its name (found where this is declared), or a function of it.
+    """The primary key of a row of `to`: a model, its name (found where this is declared), or a function of
+    it.
 
-    Declared under the column's name: `author_id: int = fields.ForeignKey(User)` adds the relation `author`, to
-    query through (`author__name="Ann"`) and to load (`select_related("author")`).
+    Declared under the column's name: `author_id: int = fields.ForeignKey(User)` adds the relation
+    `author`, to query through (`author__name="Ann"`) and to load (`select_related("author")`).
     """
     return ForeignKeyField(
         "bigint", int, null=null, default=default, index=index, unique=unique, primary_key=primary_key,

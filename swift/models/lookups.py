@@ -1,8 +1,8 @@
 """Names in queries: `author__name__icontains` is a way through relations, a column, and a comparison.
 
-A name is resolved once per model and kept. Resolving refuses what does not exist, in a sentence; nothing unknown is
-ever taken for equality. A resolved Path then turns each value into a *leaf* of the query's shape and the values that
-go with it: the leaf says how the value takes part, never which value it is.
+A name is resolved once per model and kept. Resolving refuses what does not exist, in a sentence; nothing
+unknown is ever taken for equality. A resolved Path then turns each value into a *leaf* of the query's
+shape and the values that go with it: the leaf says how the value takes part, never which value it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,27 @@ if TYPE_CHECKING:
 
 TEXT: frozenset[Kind] = frozenset({"string", "text"})
 ORDERED: frozenset[Kind] = frozenset(
-    {"integer", "bigint", "float", "decimal", "string", "text", "date", "time", "datetime", "timestamp", "uuid"}
+    {
+        "integer",
+        "bigint",
+        "float",
+        "decimal",
+        "string",
+        "text",
+        "date",
+        "time",
+        "datetime",
+        "timestamp",
+        "uuid",
+    }
 )
 DATES: frozenset[Kind] = frozenset({"date", "datetime", "timestamp"})
 CLOCKS: frozenset[Kind] = frozenset({"time", "datetime", "timestamp"})
 
 TEXT_LOOKUPS = frozenset(
     {
-        "iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "regex", "iregex",
+        "iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "regex",
+        "iregex",
     }
 )  # fmt: skip
 ORDER_LOOKUPS = frozenset({"gt", "gte", "lt", "lte", "range"})
@@ -53,7 +66,9 @@ Leaf = tuple[Any, ...]
 
 
 class Path(NamedTuple):
-    """What a name means: the foreign keys to follow, the field at the end, what is taken of it, how it compares."""
+    """What a name means: the foreign keys to follow, the field at the end, what is taken of it, how it
+    compares.
+    """
 
     name: str
     joins: tuple[ForeignKeyField, ...]
@@ -157,7 +172,9 @@ def follow(
         if relation is None:
             return tuple(joins), options.field(step), steps
         target = relation.target()._meta
-        if not steps or (steps[0] not in target.fields and steps[0] not in target.relations and steps[0] != "pk"):
+        if not steps or (
+            steps[0] not in target.fields and steps[0] not in target.relations and steps[0] != "pk"
+        ):
             if steps and steps[0] not in LOOKUPS:
                 target.field(steps[0])
             return tuple(joins), relation, steps
@@ -176,7 +193,8 @@ def json_path(name: str, joins: tuple[ForeignKeyField, ...], field: Field, rest:
     if not rest:
         if operator not in ("exact", "ne", "isnull") and operator not in JSON_LOOKUPS:
             raise FieldError(
-                f"`{name}`: {field.label} is JSON; compare a value inside it, such as `{field.name}__key__{operator}`."
+                f"`{name}`: {field.label} is JSON; compare a value inside it, such as "
+                f"`{field.name}__key__{operator}`."
             )
         return Path(name, joins, field, (), None, operator, "json")
     if operator in JSON_LOOKUPS:
@@ -195,7 +213,9 @@ def allowed(name: str, field: Field, kind: Kind | None, operator: str) -> None:
     if operator in TEXT_LOOKUPS and kind not in TEXT:
         raise FieldError(f"`{name}`: `{operator}` looks into text, and {field.label} is a {kind}.")
     if operator in ORDER_LOOKUPS and kind not in ORDERED:
-        raise FieldError(f"`{name}`: {field.label} is a {kind}, which has no order to compare by `{operator}`.")
+        raise FieldError(
+            f"`{name}`: {field.label} is a {kind}, which has no order to compare by `{operator}`."
+        )
     if operator in JSON_LOOKUPS:
         raise FieldError(f"`{name}`: `{operator}` looks into JSON, and {field.label} is a {kind}.")
 
@@ -203,7 +223,9 @@ def allowed(name: str, field: Field, kind: Kind | None, operator: str) -> None:
 def refuse(options: Options, name: str, field: Field, step: str) -> None:
     if isinstance(field, ForeignKeyField) and step not in PARTS:
         target = field.target()._meta
-        raise FieldError(f"`{name}`: {target.name} has no field `{step}`; there are {', '.join(target.fields)}.")
+        raise FieldError(
+            f"`{name}`: {target.name} has no field `{step}`; there are {', '.join(target.fields)}."
+        )
     raise FieldError(
         f"`{name}`: {field.label} has no lookup `{step}`; there are {', '.join(sorted(LOOKUPS))}."
     )

@@ -1,7 +1,7 @@
 """`User.objects`: where queries start.
 
-It is a descriptor, so the type of the query is the type of the class it is asked on: `await User.objects.get(id=1)`
-is a User. What it gives is a QuerySet of all rows; there is no second set of methods.
+It is a descriptor, so the type of the query is the type of the class it is asked on: `await
+User.objects.get(id=1)` is a User. What it gives is a QuerySet of all rows; there is no second set of methods.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ class DefaultManager(Protocol):
 
 
 class Manager(Generic[Q]):
-    """`objects = Manager(PublishedQuery)` starts every query with the methods of PublishedQuery, a QuerySet class."""
+    """`objects = Manager(PublishedQuery)` starts every query with the methods of PublishedQuery, a
+    QuerySet class.
+    """
 
     def __init__(self, query_class: type[Q] | None = None) -> None:
         self.query_class = query_class
 
     def __get__(self, instance: Any, owner: type[Any]) -> Q:
         try:
-            return owner._meta.queries[self]  # type: ignore[no-any-return, attr-defined]
+            return owner._meta.queries[self]  # type: ignore[no-any-return]
         except (AttributeError, KeyError):
             return self.start(owner)
 

@@ -1,9 +1,9 @@
 """Model: a msgspec Struct that knows its table.
 
-The class body is read once, by the metaclass: each field becomes an attribute of the Struct with the field's type and
-limits (so decoding a User validates it), and a column of the table. What is left is an ordinary Struct class:
-slotted, compared by value, encodable as it is. Objects have a `__dict__` besides, for what a query adds to them
-(annotations, loaded relations); it is not encoded.
+The class body is read once, by the metaclass: each field becomes an attribute of the Struct with the
+field's type and limits (so decoding a User validates it), and a column of the table. What is left is an
+ordinary Struct class: slotted, compared by value, encodable as it is. Objects have a `__dict__` besides,
+for what a query adds to them (annotations, loaded relations); it is not encoded.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ModelMeta(msgspec.StructMeta):
         """The columns as SQLAlchemy has them: `User.objects.filter(User.c.age >= 18)`."""
         from swift.engines.metadata import sql_table
 
-        return sql_table(cls._meta.table).c  # type: ignore[attr-defined, no-any-return]
+        return sql_table(cls._meta.table).c  # type: ignore[attr-defined]
 
 
 def own_fields(model: str, namespace: dict[str, Any], module: str) -> dict[str, Field]:
@@ -101,8 +101,8 @@ def check_annotations(
     for key, note in annotations_of(namespace).items():
         if key not in own and key not in relations and not is_class_var(note):
             raise ModelError(
-                f"{model}.{key} has a type and no field: write `{key} = fields.IntegerField()` (or whichever it is), "
-                f"or `ClassVar[...]` if it is no field."
+                f"{model}.{key} has a type and no field: write `{key} = fields.IntegerField()` (or whichever "
+                "it is), or `ClassVar[...]` if it is no field."
             )
 
 
@@ -135,7 +135,9 @@ def settle_keys(fields: dict[str, Field], namespace: dict[str, Any]) -> None:
 
 
 def meta_of(namespace: dict[str, Any], parents: list[ModelMeta]) -> dict[str, Any]:
-    """The options of the class body's Meta; ordering and constraints of abstract parents where it has none."""
+    """The options of the class body's Meta; ordering and constraints of abstract parents where it has
+    none.
+    """
     found: dict[str, Any] = {}
     for parent in reversed(parents):
         options = getattr(parent, "_meta", None)
@@ -153,7 +155,9 @@ def meta_of(namespace: dict[str, Any], parents: list[ModelMeta]) -> dict[str, An
 def refuse_taken_names(model: str, own: dict[str, Field]) -> None:
     for name in own:
         if "__" in name or name.startswith("_"):
-            raise ModelError(f"{model}.{name}: a field's name has no double underscore and starts with a letter.")
+            raise ModelError(
+                f"{model}.{name}: a field's name has no double underscore and starts with a letter."
+            )
         if name == "pk" or hasattr(Model, name):
             raise ModelError(f"{model}.{name}: `{name}` is taken by Model; give the field another name.")
 
@@ -180,7 +184,7 @@ class Relation:
             return self
         name = self.field.relation
         raise AttributeError(
-            f"{owner.__name__}.{name} is not loaded. Ask for it with `.select_related(\"{name}\")`, "
+            f'{owner.__name__}.{name} is not loaded. Ask for it with `.select_related("{name}")`, '
             f"or fetch it by `{self.field.name}`."
         )
 
@@ -200,7 +204,9 @@ class Model(msgspec.Struct, metaclass=ModelMeta, kw_only=True, dict=True):
         return getattr(self, self._meta.pk.name)
 
     async def save(self, *, using: Database | None = None, only: list[str] | None = None) -> Self:
-        """Insert or update. `only` names the fields to write to a row that exists. Returns the object itself."""
+        """Insert or update. `only` names the fields to write to a row that exists. Returns the object
+        itself.
+        """
         from swift.models.saving import save
 
         return await save(self, using, only)

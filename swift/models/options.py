@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from swift.models.model import Model
 
 META = ("db_table", "schema", "ordering", "indexes", "constraints", "abstract", "verbose_name")
-# Names of paths and lookups kept resolved per model. Programs use few; data in names must not grow it for ever.
+# Names of paths and lookups kept resolved per model. Programs use few; data in names must not grow it for
+# ever.
 MAX_RESOLVED = 2048
 
 
@@ -63,7 +64,8 @@ class Options:
         keys = [field for field in self.fields.values() if field.primary_key]
         if len(keys) != 1:
             raise ModelError(
-                f"{self.name} has {len(keys) or 'no'} primary keys; it needs one, such as `id: int = fields.IDField()`."
+                f"{self.name} has {len(keys) or 'no'} primary keys; it needs one, such as "
+                "`id: int = fields.IDField()`."
             )
         return keys[0]
 

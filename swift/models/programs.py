@@ -16,7 +16,7 @@ from swift.engines.database import Database
 from swift.models.building import Builder, chain
 from swift.models.errors import FieldError
 from swift.models.lookups import resolve
-from swift.models.rows import Decoder, load_kind, object_decoder, value_decoder
+from swift.models.rows import Decoder, object_decoder, value_decoder
 from swift.models.shape import PLAIN, Extras, Key
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class Program(msgspec.Struct, frozen=True, eq=False):
-    """A compiled statement: the command, the function from values to its parameters, and from rows to results."""
+    """A compiled statement: the command, the function from values to its parameters, and from rows to
+    results.
+    """
 
     command: Any
     bind: Callable[[Sequence[Any]], Sequence[Any]]
@@ -77,7 +79,9 @@ def st_may_be_null(expression: st.Expression) -> bool:
 def json_program(db: Database, key: Key) -> Program:
     """JSON made by the database where its objects are plain; else the objects, to be encoded."""
     model, where, order, limited, offset, extras = key
-    plain = extras is None or (extras.rows in ("objects", "dicts") and not (extras.distinct or extras.grouped))
+    plain = extras is None or (
+        extras.rows in ("objects", "dicts") and not (extras.distinct or extras.grouped)
+    )
     config = model.__struct_config__
     if not plain or config.omit_defaults or config.tag is not None or config.array_like:
         return select_program(db, key)
@@ -85,7 +89,9 @@ def json_program(db: Database, key: Key) -> Program:
     builder = Builder(options)
     if extras is None or extras.rows == "objects":
         # What the encoder shows of an object: its fields, not what a query added to it.
-        shown = tuple(st.Output(options.json_names[name], builder.column((), name)) for name in options.fields)
+        shown = tuple(
+            st.Output(options.json_names[name], builder.column((), name)) for name in options.fields
+        )
         select = builder.select(where, order, limited, offset, extras, shown)
     else:
         select = builder.select(where, order, limited, offset, extras)
@@ -95,7 +101,7 @@ def json_program(db: Database, key: Key) -> Program:
 
 
 def count_program(db: Database, key: Key) -> Program:
-    model, where, order, limited, offset, extras = key
+    model, where, _, limited, offset, extras = key
     builder = Builder(model._meta)
     distinct = extras is not None and (extras.distinct or extras.grouped)
     outputs = None if distinct else (st.Output("one", st.Constant(1)),)
@@ -128,7 +134,9 @@ def update_program(db: Database, key: Key) -> Program:
         column = options.columns[name]
         value = builder.param(column.kind, column) if shape is None else builder.expression(shape)
         if builder.joins:
-            raise FieldError(f"{options.name}.{name} cannot be set from another table's field; fetch it first.")
+            raise FieldError(
+                f"{options.name}.{name} cannot be set from another table's field; fetch it first."
+            )
         assigned.append((column, value))
     condition, rows = affected(builder, where, order, limited, offset, extras)
     return program(db, st.Update(options.table, tuple(assigned), condition, rows))
@@ -140,7 +148,8 @@ def rewrite_program(db: Database, key: tuple[Any, ...]) -> Program:
     options: Options = model._meta
     builder = Builder(options)
     changes = tuple(
-        (options.columns[name], builder.param(options.columns[name].kind, options.columns[name])) for name in names
+        (options.columns[name], builder.param(options.columns[name].kind, options.columns[name]))
+        for name in names
     )
     column = options.columns[options.pk.name]
     where = st.Compare("exact", st.ColumnRef(0, column), (builder.param(column.kind, column),))
@@ -161,10 +170,12 @@ def affected(
 
 
 def aggregate_program(db: Database, key: Key) -> Program:
-    model, where, order, limited, offset, extras, aggregates = key
+    model, where, _, limited, offset, extras, aggregates = key
     builder = Builder(model._meta)
     if limited or offset or (extras is not None and (extras.distinct or extras.grouped)):
-        raise FieldError("aggregate() is taken over a whole query: not over a slice, distinct or grouped rows.")
+        raise FieldError(
+            "aggregate() is taken over a whole query: not over a slice, distinct or grouped rows."
+        )
     outputs = tuple(st.Output(name, builder.expression(shape)) for name, shape in aggregates)
     select = builder.select(where, (), False, False, extras, outputs)
     columns = [(output.name, None, output.of.kind, True) for output in outputs]
@@ -184,17 +195,3 @@ def insert_program(db: Database, key: tuple[Any, ...]) -> Program:
     returning = tuple(options.columns.values())
     statement = st.Insert(options.table, columns, returning, conflict)
     return program(db, statement, object_decoder(db.engine, options))
-
-
-__all__ = [
-    "Program",
-    "aggregate_program",
-    "count_program",
-    "delete_program",
-    "exists_program",
-    "insert_program",
-    "json_program",
-    "rewrite_program",
-    "select_program",
-    "update_program",
-]

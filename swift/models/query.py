@@ -1,7 +1,8 @@
 """A query's description: immutable, cheap to refine, run by nothing here.
 
-Every method answers a new query. What a query *is* falls in two: its shape (which conditions, which order, whether
-there is a limit) and its values. The shape is the key under which a Database keeps the compiled program.
+Every method answers a new query. What a query *is* falls in two: its shape (which conditions, which order,
+whether there is a limit) and its values. The shape is the key under which a Database keeps the compiled
+program.
 """
 
 from __future__ import annotations
@@ -46,10 +47,13 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         return f"<{type(self).__name__} of {self._model.__name__}>"
 
     def __bool__(self) -> bool:
-        raise TypeError("A query has no truth value before it is run: `await query.exists()`, or `await query`.")
+        raise TypeError(
+            "A query has no truth value before it is run: `await query.exists()`, or `await query`."
+        )
 
-    def _copy(self) -> Self:
-        return self.__copy__()
+    if TYPE_CHECKING:
+
+        def __copy__(self) -> Self: ...
 
     # Which rows
 
@@ -164,7 +168,9 @@ class Query(msgspec.Struct, Generic[M], eq=False):
     # What comes with them
 
     def annotate(self, **expressions: Expression) -> Self:
-        """Compute these for each row (or, after values(), each group): `annotate(total=F("price") * F("qty"))`."""
+        """Compute these for each row (or, after values(), each group): `annotate(total=F("price") *
+        F("qty"))`.
+        """
         self._unsliced("annotate")
         extras = self._extras or PLAIN
         options = self._model._meta
@@ -187,7 +193,9 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         return query
 
     def select_related(self, *relations: str) -> Self:
-        """Load related objects in the same query: `select_related("author__city")` sets `post.author.city`."""
+        """Load related objects in the same query: `select_related("author__city")` sets
+        `post.author.city`.
+        """
         extras = self._extras or PLAIN
         related = extras.related
         for name in relations:

@@ -1,13 +1,14 @@
 """QuerySet: a query that can be run.
 
-`await query` is its rows, `async for` streams them. Nothing touches the database before that. The way of one run:
-the shape is looked up in the Database's programs, the values are bound, the engine fetches, the rows are decoded.
+`await query` is its rows, `async for` streams them. Nothing touches the database before that. The way of
+one run: the shape is looked up in the Database's programs, the values are bound, the engine fetches, the
+rows are decoded.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 import msgspec
 
@@ -62,10 +63,6 @@ class QuerySet(Query[M], Generic[M], eq=False):
     def __await__(self) -> Generator[Any, Any, list[M]]:
         return self._rows().__await__()
 
-    async def list(self) -> list[M]:
-        """The objects."""
-        return await self._rows()
-
     async def __aiter__(self) -> AsyncIterator[M]:
         async for part in self.stream():
             for item in part:
@@ -98,10 +95,12 @@ class QuerySet(Query[M], Generic[M], eq=False):
         return rows[0]  # type: ignore[no-any-return]
 
     async def get(self, *conditions: Any, **lookups: Any) -> M:
-        """The one object that meets the conditions. Raises the model's DoesNotExist or MultipleObjectsReturned."""
+        """The one object that meets the conditions. Raises the model's DoesNotExist or
+        MultipleObjectsReturned.
+        """
         query = self.filter(*conditions, **lookups) if conditions or lookups else self
         if query._limit is None:
-            query = query._copy()
+            query = query.__copy__()
             query._limit = 2
             query._order = ()
         rows = await query._rows()
@@ -160,9 +159,9 @@ class QuerySet(Query[M], Generic[M], eq=False):
         return self._as("dicts", names)
 
     @overload
-    def values_list(self, *names: str) -> Values[M, tuple[Any, ...]]: ...
+    def values_list(self, *names: str, flat: Literal[False] = False) -> Values[M, tuple[Any, ...]]: ...
     @overload
-    def values_list(self, name: str, *, flat: bool) -> Values[M, Any]: ...
+    def values_list(self, *names: str, flat: Literal[True]) -> Values[M, Any]: ...
     def values_list(self, *names: str, flat: bool = False) -> Values[M, Any]:
         """Tuples of these fields; with `flat`, the bare values of one field."""
         if flat and len(names) != 1:
@@ -212,7 +211,9 @@ class QuerySet(Query[M], Generic[M], eq=False):
 
         return await bulk_update(self, objects, fields)
 
-    async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
+    async def get_or_create(
+        self, defaults: Mapping[str, Any] | None = None, **lookups: Any
+    ) -> tuple[M, bool]:
         """(the object, whether it was created now). `defaults` are values for creating only."""
         from swift.models.saving import get_or_create
 
@@ -226,8 +227,12 @@ class QuerySet(Query[M], Generic[M], eq=False):
 
         return await update_or_create(self, defaults or {}, lookups)
 
-    async def upsert(self, *, conflict: Iterable[str], update: Iterable[str] | None = None, **values: Any) -> M:
-        """Insert, or where the fields of `conflict` clash update the row (`update`: which fields; all given)."""
+    async def upsert(
+        self, *, conflict: Iterable[str], update: Iterable[str] | None = None, **values: Any
+    ) -> M:
+        """Insert, or where the fields of `conflict` clash update the row (`update`: which fields; all
+        given).
+        """
         from swift.models.saving import upsert
 
         return await upsert(self, tuple(conflict), None if update is None else tuple(update), values)
@@ -257,5 +262,3 @@ class Values(QuerySet[M], Generic[M, R], eq=False):
 
     def __await__(self) -> Generator[Any, Any, list[R]]:  # type: ignore[override]
         return self._rows().__await__()
-
-

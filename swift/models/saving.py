@@ -109,8 +109,11 @@ async def save_only(db: Database, item: M, only: Iterable[str]) -> None:
     stamp(options, item, new=False)
     names = [options.field(name).name for name in only]
     names += [name for name in options.stamped if options.fields[name].auto == "update" and name not in names]
-    changed = await type(item).objects.using(db).filter(pk=item.pk).update(
-        **{name: getattr(item, name) for name in names}
+    changed = (
+        await type(item)
+        .objects.using(db)
+        .filter(pk=item.pk)
+        .update(**{name: getattr(item, name) for name in names})
     )
     if not changed:
         raise item.DoesNotExist(f"The {options.verbose_name} to save is not there any more.")
@@ -126,7 +129,9 @@ async def bulk_create(
     for count, given in enumerate(objects, 1):
         item: M = build(query, given) if isinstance(given, Mapping) else given
         if type(item) is not query._model:
-            raise FieldError(f"bulk_create takes {options.name} objects or mappings, not {type(item).__name__}.")
+            raise FieldError(
+                f"bulk_create takes {options.name} objects or mappings, not {type(item).__name__}."
+            )
         stamp(options, item, new=True)
         groups.setdefault(insert_names(options, item), []).append((count - 1, item))
     if len(groups) > 1:
@@ -146,7 +151,9 @@ async def insert_group(
     program: Program = db.program(insert_program, (model, names, (), updated))
     many = [program.bind(take(item, names)) for _, item in group]
     made: list[tuple[int, M]] = []
-    for (number, item), rows in zip(group, await db.executor.execute_many(program.command, many), strict=True):
+    for (number, item), rows in zip(
+        group, await db.executor.execute_many(program.command, many), strict=True
+    ):
         if rows:
             adopt(item, program.decode(rows)[0])
             made.append((number, item))

@@ -8,7 +8,9 @@ import msgspec
 
 
 class Extras(msgspec.Struct, frozen=True, cache_hash=True):
-    """What a query asks for besides plain objects. Hashable: it is part of the key of the compiled program."""
+    """What a query asks for besides plain objects. Hashable: it is part of the key of the compiled
+    program.
+    """
 
     # What rows become: objects, dicts, tuples, or the one value of each row.
     rows: Literal["objects", "dicts", "tuples", "scalars"] = "objects"

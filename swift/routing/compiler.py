@@ -42,7 +42,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     """The endpoint of one route; SignatureError says what of its handler cannot be served."""
     describe = f"The handler `{route.name}` of {route.path}"
     handler = route.handler
-    hints = handler_hints(handler, describe)
+    hints = {**handler_hints(handler, describe), **route.annotations}
     reader = SlotReader(route.template, describe)
     signature = handler_signature(handler, describe)
     positional: list[int] = []
@@ -67,7 +67,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         graph.require(dependency)
     dependencies = graph.build()
     arguments = tuple(positional) + tuple(position for _, position in named)
-    returns = route.returns if route.returns is not inspect.Signature.empty else hints.get("return", inspect.Signature.empty)
+    returns = hints.get("return", inspect.Signature.empty)
     kind = handler_kind(handler, route.run_sync)
     encoding = "dynamic" if kind == "stream" else encoding_of(returns)
     forms = [slot for slot in reader.slots if slot.source == 7]

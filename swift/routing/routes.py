@@ -37,7 +37,7 @@ class RouteOptions(TypedDict, total=False):
     security: Sequence[Mapping[str, Sequence[str]]] | None
     receiver: Callable[[], Any] | None
     action: str | None
-    returns: Any
+    annotations: Mapping[str, Any] | None
 
 
 class Route:
@@ -45,6 +45,7 @@ class Route:
 
     __slots__ = (
         "action",
+        "annotations",
         "dependencies",
         "deprecated",
         "description",
@@ -61,7 +62,6 @@ class Route:
         "plan",
         "receiver",
         "responses",
-        "returns",
         "run_sync",
         "security",
         "status",
@@ -97,7 +97,7 @@ class Route:
         security: Sequence[Mapping[str, Sequence[str]]] | None = None,
         receiver: Callable[[], Any] | None = None,
         action: str | None = None,
-        returns: Any = inspect.Signature.empty,
+        annotations: Mapping[str, Any] | None = None,
         host: str | None = None,
     ) -> None:
         self.template = template
@@ -123,7 +123,7 @@ class Route:
         self.security = security
         self.receiver = receiver
         self.action = action
-        self.returns = returns
+        self.annotations = dict(annotations or {})
         self.host = host
         self.plan = None
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from swift.engines import statements as st
-from swift.engines.compiler import COMPARISONS, SQL, Compiler, constant, label_of, may_be_null
+from swift.engines.binding import label_of
+from swift.engines.compiler import COMPARISONS, SQL, Compiler, constant, may_be_null
 from swift.engines.errors import ProgrammingError
 from swift.engines.schema import Column
 from swift.engines.sqlite.json import Member, json_object
@@ -133,7 +134,9 @@ class SQLiteCompiler(Compiler):
 
         def bound(convert: Checker) -> SQL:
             column = left.column if isinstance(left, st.ColumnRef) else None
-            return self.bound(right.index, lambda value: convert(check_string(value)), label_of(column, "text"))
+            return self.bound(
+                right.index, lambda value: convert(check_string(value)), label_of(column, "text")
+            )
 
         match operator:
             case "contains":
@@ -148,10 +151,10 @@ class SQLiteCompiler(Compiler):
                 return sa.func.swift_iregex(bound(str), subject)
         return self.case_insensitive(operator, subject, bound)
 
-    def case_insensitive(
-        self, operator: str, subject: SQL, bound: Callable[[Checker], SQL]
-    ) -> SQL:
-        """LIKE ignores the case of ASCII letters only, and is fast; other text takes the way through Python."""
+    def case_insensitive(self, operator: str, subject: SQL, bound: Callable[[Checker], SQL]) -> SQL:
+        """LIKE ignores the case of ASCII letters only, and is fast; other text takes the way through
+        Python.
+        """
         before = "%" if operator in ("icontains", "iendswith") else ""
         after = "%" if operator in ("icontains", "istartswith") else ""
 
@@ -183,16 +186,14 @@ class SQLiteCompiler(Compiler):
             case "endswith":
                 start = (sa.func.length(subject) - length + constant(1)).self_group()
                 ending = sa.func.substr(subject, start)
-                return sa.and_(
-                    sa.func.length(subject) >= length, ending.op("=", is_comparison=True)(other)
-                )
+                return sa.and_(sa.func.length(subject) >= length, ending.op("=", is_comparison=True)(other))
         return subject.op("=", is_comparison=True)(other)
 
     def overlap(self, left: st.Expression, right: st.Expression) -> SQL:
         assert isinstance(right, st.Param)
-        wanted = sa.func.json_each(self.bound(right.index, json_array, "The operand of overlap")).table_valued(
-            "value"
-        )
+        wanted = sa.func.json_each(
+            self.bound(right.index, json_array, "The operand of overlap")
+        ).table_valued("value")
         present = sa.func.json_each(self.expression(left)).table_valued("value")
         return sa.select(constant(1)).where(present.c.value == wanted.c.value).exists()
 
@@ -255,8 +256,7 @@ class SQLiteCompiler(Compiler):
         start, length = DATE_PARTS.get(name) or TIME_PARTS[name]
         if name in TIME_PARTS:
             start += clock
-        number = sa.cast(sa.func.substr(of, constant(start), constant(length)), sa.Integer())
-        return number
+        return sa.cast(sa.func.substr(of, constant(start), constant(length)), sa.Integer())
 
     def json_path(self, path: st.JSONPath) -> SQL:
         return self.expression(path.of).op("->")(json_path_text(path))

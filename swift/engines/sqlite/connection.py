@@ -81,11 +81,10 @@ class Connection:
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self.location = location
         self.read_only = read_only
-        self.thread = aiosqlite.Connection(
-            lambda: location.connect(read_only=read_only), iter_chunk_size=64
-        )
+        self.thread = aiosqlite.Connection(lambda: location.connect(read_only=read_only), iter_chunk_size=64)
         # A program that ends without closing its database must end all the same.
-        getattr(self.thread, "_thread", self.thread).daemon = True
+        thread: Any = getattr(self.thread, "_thread", self.thread)
+        thread.daemon = True
 
     async def open(self) -> None:
         try:
@@ -143,6 +142,11 @@ class Connection:
         self.hand_over(function).add_done_callback(deliver)
 
 
+def shut(cursors: list[sqlite3.Cursor]) -> None:
+    for cursor in cursors:
+        cursor.close()
+
+
 def forget(future: asyncio.Future[Any]) -> None:
     """Take note of an outcome nobody waits for any more."""
     if not future.cancelled():
@@ -185,9 +189,9 @@ def one_by_one(raw: sqlite3.Connection, batch: list[Job]) -> list[Outcome]:
 def commit_together(raw: sqlite3.Connection, batch: list[Job]) -> list[Outcome]:
     """Statements of several callers under one commit, each failing alone.
 
-    A statement that fails undoes only itself, so the others stand and the one COMMIT is theirs. Where the whole
-    transaction is lost (disk full, a trigger's ROLLBACK, a constraint checked at COMMIT), nothing of it has
-    happened, and each job runs again on its own.
+    A statement that fails undoes only itself, so the others stand and the one COMMIT is theirs. Where the
+    whole transaction is lost (disk full, a trigger's ROLLBACK, a constraint checked at COMMIT), nothing of
+    it has happened, and each job runs again on its own.
     """
     jobs = [job for job in batch if not job.future.cancelled()]
     if len(jobs) < 2:

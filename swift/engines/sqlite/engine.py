@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from swift.engines.errors import OperationalError
 from swift.engines.interface import Isolation, Values
 from swift.engines.schema import Kind, Table
-from swift.engines.sqlite.connection import Connection, Location, Work
+from swift.engines.sqlite.connection import Connection, Location, Work, forget, shut
 from swift.engines.sqlite.pool import Readers, Writer
 from swift.engines.sqlite.transaction import SQLiteTransaction
 from swift.engines.sqlite.values import LOADS
@@ -27,8 +27,8 @@ MAX_STREAMS = 32
 class SQLiteEngine:
     """`sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` or `sqlite:///:memory:` for memory.
 
-    Options in the query string: `busy_timeout` (seconds to wait for another process, 5), `readers` (connections
-    for reading), `synchronous` (off, normal, full).
+    Options in the query string: `busy_timeout` (seconds to wait for another process, 5), `readers`
+    (connections for reading), `synchronous` (off, normal, full).
 
     A database in memory has one connection, shared by all: reading waits in the writer's line.
     """
@@ -233,9 +233,4 @@ async def cursor(connection: Connection, command: Any, values: Values, size: int
             yield rows
             rows = await connection.run(lambda raw: opened[0].fetchmany(size))
     finally:
-        connection.hand_over(lambda: [one.close() for one in opened]).add_done_callback(ignore)
-
-
-def ignore(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
+        connection.hand_over(lambda: shut(opened)).add_done_callback(forget)

@@ -33,7 +33,9 @@ def translate(error: sqlite3.Error) -> DatabaseError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if isinstance(error, sqlite3.IntegrityError):
         kind = CONSTRAINTS.get(name, "check")
-        table, columns, constraint = None, (), None
+        table: str | None = None
+        columns: tuple[str, ...] = ()
+        constraint: str | None = None
         if match := COLUMNS.match(text):
             places = [place.rpartition(".") for place in match[1].split(", ")]
             table, columns = places[0][0], tuple(place[2] for place in places)

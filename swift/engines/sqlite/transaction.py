@@ -1,8 +1,9 @@
 """A transaction on the writing connection, and savepoints inside it.
 
-Every level (the transaction, each savepoint) has a lock. A statement holds the lock of its level while it runs; an
-inner savepoint holds the lock of the level around it for its whole life. So when several tasks share one
-transaction, a statement of one never slips into the savepoint of another, where it could be undone with it.
+Every level (the transaction, each savepoint) has a lock. A statement holds the lock of its level while it
+runs; an inner savepoint holds the lock of the level around it for its whole life. So when several tasks
+share one transaction, a statement of one never slips into the savepoint of another, where it could be
+undone with it.
 
 Cancellation may come at any await. What was handed to the connection's thread still runs there, in order, and
 the ROLLBACK of the cancelled block is queued after it; the writer is given back only once that has run.
@@ -18,7 +19,7 @@ from typing import Any
 
 from swift.engines.errors import TransactionError
 from swift.engines.interface import Values
-from swift.engines.sqlite.connection import Connection, Work, atomically, forget
+from swift.engines.sqlite.connection import Connection, Work, atomically, forget, shut
 
 
 class SQLiteTransaction:
@@ -73,7 +74,7 @@ class SQLiteTransaction:
                 yield rows
                 rows = await self.run(lambda raw: opened[0].fetchmany(size))
         finally:
-            self.connection.hand_over(lambda: [one.close() for one in opened]).add_done_callback(forget)
+            self.connection.hand_over(lambda: shut(opened)).add_done_callback(forget)
 
     # Beginning and end
 

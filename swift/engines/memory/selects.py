@@ -1,0 +1,163 @@
+"""Selects over stores: join, filter, group, order, slice, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import Any
+
+from swift.engines import statements as st
+from swift.engines.binding import Slot
+from swift.engines.errors import ProgrammingError
+from swift.engines.memory.plans import Evaluate, Planner, Sources
+from swift.engines.memory.store import Store, Undo
+from swift.engines.schema import Table
+
+Rows = Callable[[Sequence[Any]], list[tuple[Any, ...]]]
+
+
+class Tables:
+    """All stores of one memory database."""
+
+    def __init__(self) -> None:
+        self.log: list[Undo] = []
+        self.stores: dict[int, Store] = {}
+
+    def store(self, table: Table) -> Store:
+        found = self.stores.get(id(table))
+        if found is None:
+            raise ProgrammingError(f"no such table: {table.name}")
+        return found
+
+    def select(self, select: st.Select, slots: list[Slot]) -> Rows:
+        """The function from parameters to the rows of `select`, whose slots are added to `slots`."""
+        planner = Planner(self, slots)
+        grouped = bool(select.group) or any(has_aggregate(output.of) for output in select.outputs)
+        evaluate = GroupPlanner(self, slots) if grouped else None
+        outputs = [(evaluate or planner).expression(output.of) for output in select.outputs]
+        where = planner.condition(select.where) if select.where is not None else None
+        group = [planner.expression(item) for item in select.group]
+        having = evaluate.condition(select.having) if select.having is not None and evaluate else None
+        order = [((evaluate or planner).expression(item.by), item.descending) for item in select.order]
+        limit = self.number(planner, select.limit)
+        offset = self.number(planner, select.offset)
+
+        def rows(values: Sequence[Any]) -> list[tuple[Any, ...]]:
+            found: list[Any] = [
+                sources for sources in self.sources(select) if where is None or where(sources, values)
+            ]
+            if evaluate is not None:
+                found = groups(found, group, values)
+            if having is not None:
+                found = [item for item in found if having(item, values)]
+            if order:
+                found = ordered(found, order, values)
+            made = [tuple(output(item, values) for output in outputs) for item in found]
+            if select.distinct:
+                made = list(dict.fromkeys(made))
+            start = offset(values) if offset else 0
+            return made[start : None if limit is None else start + limit(values)]
+
+        return rows
+
+    def sources(self, select: st.Select) -> Iterator[Sources]:
+        """The rows of the table, each with the rows its joins find."""
+        targets = [(self.store(join.table), join) for join in select.joins]
+        for row in self.store(select.table):
+            sources: list[dict[str, Any] | None] = [row]
+            for store, join in targets:
+                around = sources[join.left.source]
+                key = None if around is None else around[join.left.column.name]
+                sources.append(None if key is None else store.rows.get(key))
+            yield sources
+
+    @staticmethod
+    def number(planner: Planner, expression: st.Expression | None) -> Callable[[Sequence[Any]], int] | None:
+        if expression is None:
+            return None
+        if isinstance(expression, st.Param):
+            found = planner.param(expression.index, None, "a limit")
+        else:
+            found = planner.expression(expression)
+        return lambda values: int(found((), values))
+
+
+class GroupPlanner(Planner):
+    """Plans expressions over groups: the sources of an evaluation are the list of the group's own."""
+
+    def expression(self, expression: st.Expression) -> Evaluate:
+        if isinstance(expression, st.Aggregate):
+            return self.aggregate(expression)
+        if isinstance(expression, (st.Arithmetic, st.Call)) and has_aggregate(expression):
+            return super().expression(expression)
+        one = Planner(self.tables, self.slots).expression(expression)
+        # Not an aggregate: the same in every row of the group.
+        return lambda group, values: one(group[0], values) if group else None  # type: ignore[arg-type]
+
+    def aggregate(self, aggregate: st.Aggregate) -> Evaluate:
+        planner = Planner(self.tables, self.slots)
+        of = None if aggregate.of is None else planner.expression(aggregate.of)
+        test = None if aggregate.where is None else planner.condition(aggregate.where)
+        name, distinct = aggregate.function, aggregate.distinct
+
+        def evaluate(group: Any, values: Sequence[Any]) -> Any:
+            rows = [sources for sources in group if test is None or test(sources, values)]
+            if of is None:
+                return len(rows)
+            found = [value for sources in rows if (value := of(sources, values)) is not None]
+            if distinct:
+                found = list(dict.fromkeys(found))
+            return AGGREGATES[name](found)
+
+        return evaluate
+
+
+def mean(found: list[Any]) -> float | None:
+    return (
+        float(sum(found, Decimal(0) if isinstance(found[0], Decimal) else 0) / len(found)) if found else None
+    )
+
+
+AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
+    "count": len,
+    "sum": lambda found: sum(found[1:], found[0]) if found else None,
+    "avg": mean,
+    "min": lambda found: min(found, default=None),
+    "max": lambda found: max(found, default=None),
+}
+
+
+def has_aggregate(expression: st.Expression) -> bool:
+    match expression:
+        case st.Aggregate():
+            return True
+        case st.Arithmetic(_, left, right):
+            return has_aggregate(left) or has_aggregate(right)
+        case st.Call(_, arguments):
+            return any(map(has_aggregate, arguments))
+    return False
+
+
+def groups(found: list[Sources], group: list[Evaluate], values: Sequence[Any]) -> list[list[Sources]]:
+    if not group:
+        return [found]
+    made: dict[tuple[Any, ...], list[Sources]] = {}
+    for sources in found:
+        made.setdefault(tuple(item(sources, values) for item in group), []).append(sources)
+    return list(made.values())
+
+
+def ordered(found: list[Any], order: list[tuple[Evaluate, bool]], values: Sequence[Any]) -> list[Any]:
+    """NULLs last ascending, first descending."""
+    keyed = [([by(item, values) for by, _ in order], item) for item in found]
+
+    def compare(left: tuple[list[Any], Any], right: tuple[list[Any], Any]) -> int:
+        for a, b, (_, descending) in zip(left[0], right[0], order, strict=True):
+            if a == b:
+                continue
+            bigger = a is None or (b is not None and a > b)
+            return 1 if bigger != descending else -1
+        return 0
+
+    return [item for _, item in sorted(keyed, key=cmp_to_key(compare))]

@@ -1,0 +1,30 @@
+"""ViewSets: an API's actions as the methods of a class, and the router that derives their routes."""
+
+from __future__ import annotations
+
+from .actions import Input, ListOutput, ListQuery, Output, PartialInput, action
+from .model import (
+    CreateOnlyViewSet,
+    ListCreateViewSet,
+    ModelViewSet,
+    ReadOnlyModelViewSet,
+    ReadUpdateViewSet,
+)
+from .router import AutoRouter
+from .viewset import ViewSet
+
+__all__ = [
+    "AutoRouter",
+    "CreateOnlyViewSet",
+    "Input",
+    "ListCreateViewSet",
+    "ListOutput",
+    "ListQuery",
+    "ModelViewSet",
+    "Output",
+    "PartialInput",
+    "ReadOnlyModelViewSet",
+    "ReadUpdateViewSet",
+    "ViewSet",
+    "action",
+]
