@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .models import Model, fields
     from .routing import Body, Cookie, File, Form, Header, Path, Query, Router
     from .schemas import UNSET, Schema
+    from .settings import Secret, Settings
 
 # PERF: names are imported when they are first asked for, so that an application pays for what it uses.
 _WHERE = {
@@ -54,6 +55,7 @@ _WHERE = {
     "routing": ("Body", "Cookie", "File", "Form", "Header", "Path", "Query", "Router"),
     "models": ("Model", "fields"),
     "schemas": ("UNSET", "Schema"),
+    "settings": ("Secret", "Settings"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -81,6 +83,8 @@ __all__ = [
     "Response",
     "Router",
     "Schema",
+    "Secret",
+    "Settings",
     "StaticFiles",
     "StreamingResponse",
     "TextResponse",

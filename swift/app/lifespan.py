@@ -4,16 +4,61 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 logger = logging.getLogger("swift.app")
+error_logger = logging.getLogger("swift.error")
 
 # Seconds between an application's last answer and its return: it has nothing left to do.
 GRACE = 0.5
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class Life:
+    """What an app holds open, entered and left in one task.
+
+    Servers start and stop an app in one task, the lifespan's; but a first request may start it too, and
+    whatever holds a cancel scope or a context variable must be left in the task that entered it.
+    """
+
+    def __init__(self, enter: Callable[[AsyncExitStack, dict[str, Any]], Awaitable[None]]) -> None:
+        self._enter = enter
+        self._task: asyncio.Task[None] | None = None
+        self._started: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Event | None = None
+
+    async def start(self, state: dict[str, Any]) -> None:
+        """Enter, once; later and concurrent calls wait for the first. Raises what entering raises, each time anew."""
+        if self._task is None or self._task.done():
+            loop = asyncio.get_running_loop()
+            self._started = loop.create_future()
+            self._stopping = asyncio.Event()
+            self._task = loop.create_task(self._live(state, self._started, self._stopping))
+        assert self._started is not None
+        await asyncio.shield(self._started)
+
+    async def _live(self, state: dict[str, Any], started: asyncio.Future[None], stopping: asyncio.Event) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                await self._enter(stack, state)
+            except BaseException as error:
+                await stack.aclose()
+                if started.done():
+                    raise
+                started.set_exception(error)
+                return
+            started.set_result(None)
+            await stopping.wait()
+
+    async def stop(self) -> None:
+        """Leave, in reverse order. Raises what leaving raises."""
+        task, self._task = self._task, None
+        if task is not None and self._stopping is not None:
+            self._stopping.set()
+            await task
 
 
 class LifespanFailed(RuntimeError):
@@ -82,6 +127,7 @@ async def serve_lifespan(app: Any, scope: dict[str, Any], receive: Any, send: An
     try:
         await app.start(scope.get("state"))
     except BaseException as error:
+        error_logger.error("The application cannot start.", exc_info=error)
         await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
         raise
     await send({"type": "lifespan.startup.complete"})

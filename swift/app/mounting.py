@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from swift._speedups.kernel import strip_root_path
-from swift.http import Request, Response
+from swift.http import MutableHeaders, Request, Response
+from swift.http.headers import RawHeaders, combined, split_list
 from swift.routing.endpoint import Endpoint
 
 
 class MountedResponse(Response):
     """The answer of a mounted application, made while it is sent.
 
-    Headers that middleware sets here are added to the ones the application sends.
+    Headers that middleware sets here are added to the ones the application sends, whose own stand;
+    Vary is merged, as both may be right.
     """
 
     __slots__ = ("app", "request", "scope")
@@ -29,13 +31,21 @@ class MountedResponse(Response):
 
         async def send_with_headers(message: dict[str, Any]) -> None:
             if added and message["type"] == "http.response.start":
-                replaced = {name for name, _ in added}
-                kept = [pair for pair in message.get("headers", ()) if pair[0] not in replaced]
-                message = {**message, "headers": kept + added}
+                message = {**message, "headers": merged(list(message.get("headers", ())), added)}
             await send(message)
 
         # The request's own `receive`: the application below reads the body itself.
         await self.app(self.scope, self.request.receive, send_with_headers)
+
+
+def merged(sent: RawHeaders, added: RawHeaders) -> RawHeaders:
+    """The headers of a mounted application with those that middleware adds."""
+    present = {name for name, _ in sent}
+    headers = sent + [(name, value) for name, value in added if name not in present or name == b"set-cookie"]
+    vary = combined([pair for pair in added if pair[0] == b"vary"], b"vary")
+    if vary and b"vary" in present:
+        MutableHeaders(headers).vary(*split_list(vary))
+    return headers
 
 
 def mounted_scope(scope: dict[str, Any], mount_path: str, state: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A recipe makes one service: its provider and the recipes of its arguments, found once.
 
-Resolving is a walk over recipes: no signature is read, no type looked up. `is_async` says whether a walk
+Resolving is a walk over recipes: no signature is read, no type looked up. `is_async` says whether the walk
 can meet something that must be awaited; where it cannot, no coroutine is made.
 """
 
@@ -19,9 +19,7 @@ from .teardown import enter, enter_async
 class Recipe:
     """The recipe of a transient service: made for each who asks."""
 
-    __slots__ = ("arguments", "is_async", "keywords", "kind", "leaves", "name", "provider")
-
-    is_root_safe = True
+    __slots__ = ("arguments", "awaited", "is_async", "keywords", "kind", "name", "provider", "refusal")
 
     def __init__(self, name: str, provider: Callable[..., Any], kind: Kind) -> None:
         self.name = name
@@ -29,13 +27,13 @@ class Recipe:
         self.kind = kind
         self.arguments: tuple[Recipe, ...] = ()
         self.keywords: tuple[tuple[str, Recipe], ...] = ()
-        # Whether getting it may need `await`, and whether making it leaves something to tear down.
-        self.is_async = kind in ("coroutine", "async_generator")
-        self.leaves = kind in ("generator", "async_generator")
+        # Whether the provider must be awaited, and whether anything that it needs must be.
+        self.awaited = kind in ("coroutine", "async_generator")
+        self.is_async = self.awaited
+        # Why it cannot be asked of the container itself, where no scope will end; or None.
+        self.refusal: str | None = None
 
     def get_sync(self, scope: Scope) -> Any:
-        if self.is_async:
-            raise AsyncRequired(f"{self.name} is made asynchronously; use `await get`.")
         return self.make_sync(scope)
 
     async def get(self, scope: Scope) -> Any:
@@ -43,6 +41,8 @@ class Recipe:
 
     def make_sync(self, scope: Scope) -> Any:
         scope.check_open()
+        if self.awaited:
+            raise AsyncRequired(f"{self.name} is made asynchronously; use `await get`, or make it before.")
         arguments = [argument.get_sync(scope) for argument in self.arguments]
         keywords = {name: argument.get_sync(scope) for name, argument in self.keywords}
         value = self.provider(*arguments, **keywords)
@@ -80,9 +80,12 @@ class ScopedRecipe(Recipe):
 
     def get_sync(self, scope: Scope) -> Any:
         value = scope._values.get(self, MISSING)
-        if value is MISSING:
-            if self.is_async:
-                raise AsyncRequired(f"{self.name} is made asynchronously; use `await get`.")
+        if value is not MISSING:
+            return value
+        if self.is_async:
+            # Tasks may be making it at the same time.
+            value = scope._values[self] = scope.cell(self).get_sync(lambda: self.make_sync(scope))
+        else:
             with scope.lock:
                 value = scope._values.get(self, MISSING)
                 if value is MISSING:
@@ -110,8 +113,6 @@ class SingletonRecipe(Recipe):
         value = self.cell.value
         if value is not MISSING:
             return value
-        if self.is_async:
-            raise AsyncRequired(f"{self.name} is made asynchronously; use `await get`.")
         return self.cell.get_sync(lambda: self.make_sync(self.root))
 
     async def get(self, scope: Scope) -> Any:
@@ -152,26 +153,7 @@ class ListRecipe(Recipe):
         return [argument.get_sync(scope) for argument in self.arguments]
 
     async def make(self, scope: Scope) -> Any:
-        return [await argument.get(scope) for argument in self.arguments]
-
-
-class RootRecipe(Recipe):
-    """What a service is when it is asked of the container itself, where no scope will end."""
-
-    __slots__ = ("refusal", "target")
-
-    def __init__(self, target: Recipe, refusal: str | None) -> None:
-        super().__init__(target.name, target.provider, target.kind)
-        self.target = target
-        self.refusal = refusal
-        self.is_async = target.is_async
-
-    def get_sync(self, scope: Scope) -> Any:
-        if self.refusal is not None:
-            raise ScopeRequired(self.refusal)
-        return self.target.get_sync(scope)
-
-    async def get(self, scope: Scope) -> Any:
-        if self.refusal is not None:
-            raise ScopeRequired(self.refusal)
-        return await self.target.get(scope)
+        return [
+            await argument.get(scope) if argument.is_async else argument.get_sync(scope)
+            for argument in self.arguments
+        ]

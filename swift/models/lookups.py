@@ -211,13 +211,13 @@ def takes_part(kind: Kind, part: str) -> bool:
 
 def allowed(name: str, field: Field, kind: Kind | None, operator: str) -> None:
     if operator in TEXT_LOOKUPS and kind not in TEXT:
-        raise FieldError(f"`{name}`: `{operator}` looks into text, and {field.label} is a {kind}.")
+        raise FieldError(f"`{name}`: `{operator}` looks into text, and {field.label} is `{kind}`.")
     if operator in ORDER_LOOKUPS and kind not in ORDERED:
         raise FieldError(
-            f"`{name}`: {field.label} is a {kind}, which has no order to compare by `{operator}`."
+            f"`{name}`: {field.label} is `{kind}`, which has no order to compare by `{operator}`."
         )
     if operator in JSON_LOOKUPS:
-        raise FieldError(f"`{name}`: `{operator}` looks into JSON, and {field.label} is a {kind}.")
+        raise FieldError(f"`{name}`: `{operator}` looks into JSON, and {field.label} is `{kind}`.")
 
 
 def refuse(options: Options, name: str, field: Field, step: str) -> None:

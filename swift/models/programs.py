@@ -20,6 +20,7 @@ from swift.models.rows import Decoder, object_decoder, value_decoder
 from swift.models.shape import PLAIN, Extras, Key
 
 if TYPE_CHECKING:
+    from swift.engines.schema import Kind
     from swift.models.field import Field
     from swift.models.options import Options
 
@@ -133,6 +134,8 @@ def update_program(db: Database, key: Key) -> Program:
     for name, shape in changes:
         column = options.columns[name]
         value = builder.param(column.kind, column) if shape is None else builder.expression(shape)
+        if shape is not None and not holds(column.kind, value.kind):
+            raise FieldError(f"{column.label} is `{column.kind}` and cannot be set to a `{value.kind}`.")
         if builder.joins:
             raise FieldError(
                 f"{options.name}.{name} cannot be set from another table's field; fetch it first."
@@ -140,6 +143,21 @@ def update_program(db: Database, key: Key) -> Program:
         assigned.append((column, value))
     condition, rows = affected(builder, where, order, limited, offset, extras)
     return program(db, st.Update(options.table, tuple(assigned), condition, rows))
+
+
+# What a column takes from an expression without losing any of it, besides its own kind.
+WIDER: dict[Kind, tuple[Kind, ...]] = {
+    "integer": ("bigint",),
+    "bigint": ("integer",),
+    "float": ("integer", "bigint", "decimal"),
+    "decimal": ("integer", "bigint"),
+    "string": ("text",),
+    "text": ("string",),
+}
+
+
+def holds(column: Kind, value: Kind | None) -> bool:
+    return value is None or column == value or value in WIDER.get(column, ())
 
 
 def rewrite_program(db: Database, key: tuple[Any, ...]) -> Program:
