@@ -13,7 +13,6 @@ NAMES = ("Ada Lovelace", "Grace Hopper", "Barbara Liskov", "Frances Allen", "Rad
 
 
 async def seed() -> None:
-    assert asgi.db is not None
     async with asgi.db:
         await asgi.db.create_tables([User])
         if not await User.objects.exists():

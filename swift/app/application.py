@@ -88,8 +88,8 @@ class App(Router):
         self.threads = Threads(max_threads)
         self.background = Background(self.threads)
         self.boundary = ErrorBoundary(self.debug)
-        self.db: Database | None = open_database(database)
-        self.data_handlers: ErrorHandlers = data_error_handlers() if self.db is not None else {}
+        self.database: Database | None = open_database(database)
+        self.data_handlers: ErrorHandlers = data_error_handlers() if self.database is not None else {}
         self._lifespan = lifespan
         self._life = Life(self._live)
         self._openapi_options: OpenAPIOptions = {"title": title, "version": version, "description": description}
@@ -141,10 +141,10 @@ class App(Router):
         stack.callback(self.threads.close)
         if self.openapi_url is not None:
             self.documentation.check()
-        if self.db is not None:
-            await self.db.connect()
-            stack.push_async_callback(self.db.close)
-            stack.enter_context(self.db.bind())
+        if self.database is not None:
+            await self.database.connect()
+            stack.push_async_callback(self.database.close)
+            stack.enter_context(self.database.bind())
         for endpoint in compilation.mounts:
             await stack.enter_async_context(mounted_lifespan(endpoint.app, endpoint.state))
         if self._lifespan is not None:
@@ -153,6 +153,13 @@ class App(Router):
                 state.update(yielded)
                 self.state.__dict__.update(yielded)
         self._enter = compilation.kernel.enter
+
+    @property
+    def db(self) -> Database:
+        """The app's database; RuntimeError when it was given none."""
+        if self.database is None:
+            raise RuntimeError("This app has no database; give it one: App(database='sqlite:///app.db').")
+        return self.database
 
     # Compiling.
 

@@ -51,7 +51,7 @@ def compile_app(app: App) -> Compilation:
         request_class=Request,
         parse_cookies=parse_cookies,
         hosts=compiled.hosts,
-        bindings=database_bindings(app.db),
+        bindings=database_bindings(app.database),
         not_found_body=constant_not_found(app),
         redirect_slashes=redirects,
     )

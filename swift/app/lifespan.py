@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any
 
 logger = logging.getLogger("swift.app")
-error_logger = logging.getLogger("swift.error")
 
 # Seconds between an application's last answer and its return: it has nothing left to do.
 GRACE = 0.5
@@ -127,7 +126,6 @@ async def serve_lifespan(app: Any, scope: dict[str, Any], receive: Any, send: An
     try:
         await app.start(scope.get("state"))
     except BaseException as error:
-        error_logger.error("The application cannot start.", exc_info=error)
         await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
         raise
     await send({"type": "lifespan.startup.complete"})

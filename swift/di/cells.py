@@ -56,7 +56,9 @@ class Cell:
                     raise
                 return self._succeed(creation, value)
             if creation.task is task:
-                raise CircularDependency(f"{self.name} was asked for while it was being made, by its own maker.")
+                raise CircularDependency(
+                    f"{self.name} was asked for while it was being made, by its own maker."
+                )
             await asyncio.wrap_future(creation)
         return self.value
 
@@ -76,7 +78,8 @@ class Cell:
                         f"{self.name} was asked for while it was being made, by its own maker."
                     )
                 raise AsyncRequired(
-                    f"{self.name} is being made by a task of this thread, which `get_sync` would block; use `await get`."
+                    f"{self.name} is being made by a task of this thread, which `get_sync` would block; use "
+                    "`await get`."
                 )
             creation.result()
         return self.value

@@ -23,12 +23,11 @@ asks. The container has no global state and needs no request: the CLI, workers a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
-from .errors import DependencyError, GraphError, RegistrationError, ScopeRequired, raise_problems
+from .errors import AsyncRequired, DependencyError, RegistrationError, ScopeRequired, raise_problems
 from .plans import Plans
 from .recipes import Recipe
 from .registry import (
@@ -37,9 +36,10 @@ from .registry import (
     Registry,
     instance_registration,
     make_registration,
+    override_registration,
 )
 from .scope import Scope
-from .teardown import leave
+from .teardown import raise_all
 
 T = TypeVar("T")
 
@@ -49,17 +49,17 @@ class Container:
     is registered."""
 
     def __init__(self) -> None:
-        self._registry = Registry()
-        self._plans: Plans = Plans(self, self._registry)
-        self._overridden = 0
+        self._plans = Plans(self, Registry())
+        # The plans below those of the overrides that are in force.
+        self._below: list[Plans] = []
 
     # Registration.
 
     def add_singleton(
         self, service: Any, provider: Any = None, *, key: Hashable = None, if_absent: bool = False
     ) -> Container:
-        """One for the life of the container. `provider` is a class, a factory or an instance; the service's own
-        class when it is left out."""
+        """One for the life of the container. `provider` is a class, a factory or an instance; the service's
+        own class when it is left out."""
         return self._add(make_registration(service, provider, "singleton", key), if_absent)
 
     def add_scoped(
@@ -103,7 +103,7 @@ class Container:
     @overload
     async def get(self, service: Any, key: Hashable = None) -> Any: ...
     async def get(self, service: Any, key: Hashable = None) -> Any:
-        """A singleton, or a transient service of singletons. ScopeRequired for anything that lives in a scope."""
+        """A singleton, or a transient service of singletons; ScopeRequired for what lives in a scope."""
         recipe = self._recipe(service, key)
         if recipe.is_async:
             return await recipe.get(self._plans.root)
@@ -122,11 +122,20 @@ class Container:
         return Scope(self._plans)
 
     async def aclose(self) -> None:
-        """Tear down the singletons in reverse order of making. Registrations stay: what is asked for afterwards is
-        made anew."""
-        root = self._plans.root
-        self._renew()
-        await root.aclose()
+        """Tear down the singletons in reverse order of making. Registrations stay: what is asked for
+        afterwards is made anew."""
+        layers = [*self._below, self._plans]
+        renewed: list[Plans] = []
+        for layer in layers:
+            renewed.append(Plans(self, layer.registry, renewed[-1] if renewed else None))
+        *self._below, self._plans = renewed
+        errors: list[BaseException] = []
+        for layer in reversed(layers):
+            try:
+                await layer.root.aclose()
+            except BaseException as error:
+                errors.append(error)
+        raise_all(errors, "Closing the container")
 
     async def __aenter__(self) -> Container:
         return self
@@ -144,12 +153,13 @@ class Container:
             with container.override(Mailer, FakeMailer()):
                 ...
 
-        `provider` is an instance, a class or a factory; it keeps the lifetime of what it replaces. Singletons that
-        need the service, directly or not, are made anew for the block and forgotten after it; all others are
-        shared. Scopes that were open before stay as they are. `async with` tears down what the block made
+        `provider` is an instance, a class or a factory; it keeps the lifetime of what it replaces. Singletons
+        that need the service, directly or not, are made anew for the block and forgotten after it; all others
+        are shared. Scopes that were open before stay as they are. `async with` tears down what the block made
         asynchronously.
         """
-        return Override(self, service, provider, key)
+        lifetime = self.lifetime_of(service, key) or "singleton"
+        return Override(self, override_registration(service, provider, lifetime, key))
 
     # Inside.
 
@@ -160,9 +170,61 @@ class Container:
         return recipe
 
     def _add(self, registration: Registration, if_absent: bool) -> Container:
-        if self._overridden:
-            raise RegistrationError("The container is overridden; register services before or after the block.")
-        if not if_absent or not self._registry.has(registration.service, registration.key):
-            self._registry.add(registration)
-            self._renew(self._plans)
+        if self._below:
+            raise RegistrationError(
+                "The container is overridden; register services before or after the block."
+            )
+        registry = self._plans.registry
+        if not if_absent or not registry.has(registration.service, registration.key):
+            registry.add(registration)
+            self._plans = self._plans.renewed()
         return self
+
+    def _push(self, registration: Registration) -> None:
+        self._below.append(self._plans)
+        registry = self._plans.registry.overridden_by(registration)
+        self._plans = Plans(self, registry, self._plans)
+
+    def _pop(self) -> Scope:
+        root = self._plans.root
+        self._plans = self._below.pop()
+        return root
+
+
+class Override:
+    """A replacement in force while its block runs. Blocks end in reverse order of their beginning."""
+
+    def __init__(self, container: Container, registration: Registration) -> None:
+        self._container = container
+        self._registration = registration
+        self._depth = 0
+
+    def __enter__(self) -> Container:
+        self._container._push(self._registration)
+        self._depth = len(self._container._below)
+        return self._container
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        root = self._leave()
+        try:
+            root.close()
+        except AsyncRequired:
+            # The container tears it down at its own end.
+            self._container._plans.root.adopt(root)
+
+    async def __aenter__(self) -> Container:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._leave().aclose()
+
+    def _leave(self) -> Scope:
+        if self._depth != len(self._container._below):
+            raise DependencyError(
+                "Overrides end in reverse order of their beginning; nest their `with` blocks."
+            )
+        return self._container._pop()

@@ -1,15 +1,15 @@
 """What can be wrong with a graph of dependencies, and with how it is used.
 
-    DependencyError
-    ├── RegistrationError       a service registered with something that cannot provide it
-    ├── GraphError              found when the graph is checked
-    │   ├── MissingService
-    │   ├── CircularDependency
-    │   ├── CaptiveDependency   something that lives longer than what it holds
-    │   └── InvalidGraph        several of these at once
-    ├── ScopeRequired           a scoped service asked of the container itself
-    ├── ScopeClosed
-    └── AsyncRequired           `get_sync` of a service that is made asynchronously
+DependencyError
+├── RegistrationError       a service registered with something that cannot provide it
+├── GraphError              found when the graph is checked
+│   ├── MissingService
+│   ├── CircularDependency
+│   ├── CaptiveDependency   something that lives longer than what it holds
+│   └── InvalidGraph        several of these at once
+├── ScopeRequired           a scoped service asked of the container itself
+├── ScopeClosed
+└── AsyncRequired           `get_sync` of a service that is made asynchronously
 """
 
 from __future__ import annotations

@@ -81,14 +81,14 @@ def implementation_of(implementation: type, service: Any) -> Any | None:
     wanted = parameters(implementation)
     if not wanted:
         return implementation
-    return implementation[tuple(found.get(parameter, parameter) for parameter in wanted)]  # type: ignore[index]
+    return implementation[tuple(found.get(parameter, parameter) for parameter in wanted)]
 
 
 def _as_base(cls: Any, origin: type) -> Any:
     """`cls` seen as its generic base `origin`, in terms of the TypeVars of `cls`."""
     own = parameters(get_origin(cls) or cls)
     if (get_origin(cls) or cls) is origin:
-        return origin[own] if own and get_origin(cls) is None else cls  # type: ignore[index]
+        return origin[own] if own and get_origin(cls) is None else cls
     for base in getattr(get_origin(cls) or cls, "__orig_bases__", ()):
         base_origin = get_origin(base) or base
         if origin not in getattr(base_origin, "__mro__", ()):

@@ -6,8 +6,8 @@ paths; and without recursion, so that a deep graph is as good as a wide one.
 
 1. Nodes are found from the roots, breadth first. What cannot be found is a MissingService.
 2. They are brought into an order where each follows what it needs. What remains is a CircularDependency.
-3. In that order each learns from what it needs: whether it is asynchronous, whether it tears something down, and
-   which scoped service it would hold, which for a singleton is a CaptiveDependency.
+3. In that order each learns from what it needs: whether it is asynchronous, whether it tears something
+   down, and which scoped service it would hold, which for a singleton is a CaptiveDependency.
 
 All that is wrong is told at once.
 """
@@ -18,7 +18,7 @@ import collections.abc
 import inspect
 import threading
 import types
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from .callables import EMPTY, kind_of, name_of, parameters_of
@@ -40,7 +40,7 @@ from .recipes import (
     ScopedRecipe,
     SingletonRecipe,
 )
-from .registry import Closed, Registration, Registry
+from .registry import Closed, Registry
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -73,14 +73,13 @@ class Node:
 class Plans:
     """The recipes of one state of the registry. Another state, another Plans: nothing is invalidated."""
 
-    def __init__(
-        self, container: Container, registry: Registry, base: Plans | None = None, changed: Iterable[Registration] = ()
-    ) -> None:
-        self.registry = registry
+    def __init__(self, container: Container, registry: Registry, base: Plans | None = None) -> None:
         self.container = container
-        self.root = Scope(self)
+        self.registry = registry
+        # What an override stands upon. Its own cells and root are for what it changes.
         self.base = base
-        self._changed = frozenset(changed)
+        self.root = Scope(self)
+        self._cells: dict[Hashable, Cell] = {}
         self._nodes: dict[Hashable, Node] = {}
         self._finished: set[Hashable] = set()
         self._recipes: dict[Any, Recipe] = {}
@@ -139,7 +138,7 @@ class Plans:
             node = self._nodes[closed.identity] = Node(
                 closed.identity, _name(closed), _recipe_of(closed), closed
             )
-            node.touched = closed.registration in self._changed
+            node.touched = closed.registration.override
         return node
 
     def _edges(self, node: Node, problems: list[GraphError]) -> None:
@@ -218,11 +217,13 @@ class Plans:
         if isinstance(recipe, SingletonRecipe):
             if held is not None:
                 problems.append(_captive(node, held))
-            recipe.root = self.root
+            assert node.closed is not None
             if self.base is not None and not node.touched:
-                assert node.closed is not None
                 # Not changed by the override: the same instance inside and outside of it.
                 recipe.cell, recipe.root = self.base.singleton(node.closed)
+            else:
+                recipe.root = self.root
+                recipe.cell = self._cells.setdefault(node.identity, recipe.cell)
         elif isinstance(recipe, ScopedRecipe):
             node.holds = node
             recipe.refusal = f"{node.name} is scoped, and was asked of the container itself; {_OPEN_A_SCOPE}."
@@ -230,7 +231,8 @@ class Plans:
             node.holds = held
             path = " -> ".join(_path(node))
             recipe.refusal = (
-                f"{node.name} needs something scoped ({path}), and was asked of the container itself; {_OPEN_A_SCOPE}."
+                f"{node.name} needs something scoped ({path}), and was asked of the container itself; "
+                f"{_OPEN_A_SCOPE}."
             )
         elif not isinstance(recipe, CurrentScopeRecipe):
             node.tears_down = recipe.kind in ("generator", "async_generator") or any(
@@ -238,9 +240,16 @@ class Plans:
             )
             if node.tears_down:
                 recipe.refusal = (
-                    f"{node.name} is transient and torn down with its scope, and was asked of the container itself, "
-                    f"where it would stay until the end; {_OPEN_A_SCOPE}."
+                    f"{node.name} is transient and torn down with its scope, and was asked of the container "
+                    f"itself, where it would stay until the end; {_OPEN_A_SCOPE}."
                 )
+
+    def renewed(self) -> Plans:
+        """Plans for a registry that has grown; the singletons that exist stay."""
+        plans = Plans(self.container, self.registry, self.base)
+        plans.root, plans._cells = self.root, self._cells
+        self.root._plans = plans
+        return plans
 
     def singleton(self, closed: Closed) -> tuple[Cell, Scope]:
         """Where the value of a singleton is kept, and the scope that tears it down."""
@@ -287,14 +296,16 @@ def _cycles(stuck: dict[int, Node]) -> list[GraphError]:
                 names = [each.name for each in (*path[places[id(node)] :], node)]
                 problems.append(
                     CircularDependency(
-                        f"{' -> '.join(names)} is a cycle; let one of them take a factory, or split what they share "
-                        "into a third."
+                        f"{' -> '.join(names)} is a cycle; let one of them take a factory, or split what they "
+                        "share into a third."
                     )
                 )
                 break
             places[id(node)] = len(path)
             path.append(node)
-            node = next((needed for _, needed in node.needs if id(needed) in stuck and id(needed) not in done), None)
+            node = next(
+                (needed for _, needed in node.needs if id(needed) in stuck and id(needed) not in done), None
+            )
         done.update(places)
     return problems
 
@@ -357,8 +368,8 @@ def _path(node: Node) -> list[str]:
 def _captive(node: Node, held: Node) -> CaptiveDependency:
     names = _path(held)
     return CaptiveDependency(
-        f"{' -> '.join([node.name, *names])}: the singleton {node.name} would keep one {names[-1]} for ever, which "
-        f"belongs to one scope; make {node.name} scoped, or let it open a scope for each use."
+        f"{' -> '.join([node.name, *names])}: the singleton {node.name} would keep one {names[-1]} for ever, "
+        f"which belongs to one scope; make {node.name} scoped, or let it open a scope for each use."
     )
 
 
@@ -367,13 +378,14 @@ def _missing(service: Any, key: Hashable, asked: tuple[Node, inspect.Parameter] 
     argument = ", key=..." if key is not None else ""
     if asked is None:
         return MissingService(
-            f"{wanted} is not registered; register it with container.add_scoped({name_of(service)}, ...{argument})."
+            f"{wanted} is not registered; register it with "
+            f"container.add_scoped({name_of(service)}, ...{argument})."
         )
     node, parameter = asked
     if service is EMPTY:
         return MissingService(
-            f"{node.name} needs `{parameter.name}`, which has no annotation; annotate it with a registered type or "
-            "give it a default."
+            f"{node.name} needs `{parameter.name}`, which has no annotation; annotate it with a registered type "
+            "or give it a default."
         )
     return MissingService(
         f"{node.name} needs `{parameter.name}`: {wanted} is not registered; register it with "

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from .callables import Kind
 from .cells import MISSING, Cell
-from .errors import AsyncRequired, ScopeRequired
+from .errors import AsyncRequired
 from .scope import Scope
 from .teardown import enter, enter_async
 

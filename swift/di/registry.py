@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_origin
 
-from .callables import Kind, kind_of, name_of
+from .callables import name_of
 from .errors import RegistrationError
 from .generics import Bindings, implementation_of, is_open, match, parameters, substitute
 
@@ -24,11 +25,7 @@ class Registration:
     lifetime: Lifetime
     provider: Callable[..., Any] | None
     instance: Any = None
-
-    @property
-    def kind(self) -> Kind:
-        assert self.provider is not None
-        return kind_of(self.provider)
+    override: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,11 @@ class Registry:
         self.closed: dict[ServiceKey, list[Registration]] = {}
         self.open: dict[ServiceKey, list[Registration]] = {}
 
-    def copy(self) -> Registry:
+    def overridden_by(self, registration: Registration) -> Registry:
+        """A registry in which `registration` is the only provider of its service."""
         other = Registry()
-        other.closed = {key: list(found) for key, found in self.closed.items()}
-        other.open = {key: list(found) for key, found in self.open.items()}
+        other.closed = {**self.closed, (registration.service, registration.key): [registration]}
+        other.open = dict(self.open)
         return other
 
     def add(self, registration: Registration) -> None:
@@ -64,10 +62,6 @@ class Registry:
             self.open.setdefault((get_origin(service), key), []).append(registration)
         else:
             self.closed.setdefault((service, key), []).append(registration)
-
-    def replace(self, registration: Registration) -> None:
-        """Make it the only provider of its service."""
-        self.closed[registration.service, registration.key] = [registration]
 
     def has(self, service: Any, key: Hashable = None) -> bool:
         return next(self.find(service, key), None) is not None
@@ -103,9 +97,7 @@ def _close(provider: Any, service: Any, bindings: Bindings) -> Any | None:
     return substitute(provider, bindings) if is_open(provider) else provider
 
 
-def make_registration(
-    service: Any, provider: Any, lifetime: Lifetime, key: Hashable
-) -> Registration:
+def make_registration(service: Any, provider: Any, lifetime: Lifetime, key: Hashable) -> Registration:
     """Tell an implementation, a factory and an instance apart; RegistrationError when it is none."""
     target = get_origin(service) or service
     if provider is None:
@@ -119,9 +111,17 @@ def make_registration(
         return Registration(service, key, lifetime, provider)
     if lifetime != "singleton":
         raise RegistrationError(
-            f"{described} got the instance {type(provider).__name__}; an instance is a singleton: use add_instance."
+            f"{described} got an instance of {type(provider).__name__}; an instance is a singleton: use "
+            "add_instance."
         )
     return instance_registration(service, provider, key)
+
+
+def override_registration(service: Any, provider: Any, lifetime: Lifetime, key: Hashable) -> Registration:
+    """What a test puts in the place of a service. A double need not be a subclass."""
+    if _is_class(provider) or inspect.isroutine(provider) or isinstance(provider, functools.partial):
+        return Registration(service, key, lifetime, provider, override=True)
+    return Registration(service, key, "singleton", None, provider, override=True)
 
 
 def instance_registration(service: Any, instance: Any, key: Hashable) -> Registration:
@@ -140,7 +140,9 @@ def _check_implementation(target: Any, implementation: type, described: str) -> 
             f"{described}: {implementation.__name__} is abstract; register the class that implements it."
         )
     if isinstance(target, type) and not _is_protocol(target) and not issubclass(implementation, target):
-        raise RegistrationError(f"{described}: {implementation.__name__} is no subclass of {target.__name__}.")
+        raise RegistrationError(
+            f"{described}: {implementation.__name__} is no subclass of {target.__name__}."
+        )
 
 
 def _is_class(provider: Any) -> bool:

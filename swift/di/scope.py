@@ -90,7 +90,9 @@ class Scope:
     def close(self) -> None:
         """`aclose` where nothing asynchronous was made, else AsyncRequired."""
         if any(isinstance(generator, AsyncGenerator) for generator in self._left):
-            raise AsyncRequired("The scope made services with asynchronous teardown; close it with `await aclose()`.")
+            raise AsyncRequired(
+                "The scope made services with asynchronous teardown; close it with `await aclose()`."
+            )
         self._closed = True
         errors: list[BaseException] = []
         while self._left:
@@ -117,7 +119,12 @@ class Scope:
     ) -> None:
         self.close()
 
-    # For recipes.
+    # For recipes and overrides.
+
+    def adopt(self, other: Scope) -> None:
+        """Tear down at the end of this scope what `other` made."""
+        self._left.extend(other._left)
+        other._left.clear()
 
     def check_open(self) -> None:
         if self._closed:

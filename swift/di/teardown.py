@@ -88,8 +88,11 @@ def raise_all(errors: Sequence[BaseException], what: str) -> None:
 
 
 def _did_not_yield(name: str) -> NoReturn:
-    raise RuntimeError(f"The generator {name} ended without a `yield`; it must yield the value it provides.") from None
+    raise RuntimeError(
+        f"The generator {name} ended without a `yield`; it must yield the value it provides."
+    ) from None
 
 
 def _yielded_twice(generator: Left) -> NoReturn:
-    raise RuntimeError(f"The generator {generator.__name__} yielded twice; it must yield the value once.")
+    name = getattr(generator, "__name__", "")
+    raise RuntimeError(f"The generator {name} yielded twice; it must yield the value once.")
