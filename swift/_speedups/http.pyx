@@ -222,6 +222,11 @@ cdef class Request:
         return self._path_params
 
     @property
+    def holds_something(self):
+        """Whether there is something to release or to start once the answer is sent."""
+        return self.stack is not None or self.callbacks is not None or self.cached_form is not None
+
+    @property
     def state(self):
         """A dict of this request's own, for middleware and handlers to share."""
         if self._state is None:

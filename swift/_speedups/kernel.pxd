@@ -39,6 +39,8 @@ cdef class Plan:
     cdef readonly bint reads_body
     # All slots are the path's values as the tree converted them, in order.
     cdef readonly bint path_only
+    # Checks that never wait, to run before the body is read; None for none.
+    cdef readonly tuple checks
     cdef bint needs_request
     cdef readonly tuple slots
     cdef list query_slots

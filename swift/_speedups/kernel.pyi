@@ -61,6 +61,7 @@ class Plan:
     content_types: tuple[bytes, ...]
     max_body_size: int
     media_type: bytes | None
+    checks: tuple[Callable[[Any], Any], ...] | None
     refuse: Any
 
     def __init__(
@@ -86,6 +87,7 @@ class Plan:
         refuse: Any = None,
         response_class: type[Response] | None = None,
         media_type: str | None = None,
+        checks: Sequence[Callable[[Any], Any]] = (),
     ) -> None: ...
     def check(self, request: Request) -> None: ...
     def bind(

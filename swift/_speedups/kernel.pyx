@@ -190,6 +190,7 @@ cdef class Plan:
         str calling="coroutine", bint direct=True, arguments=None, keywords=None, encode=None,
         decode_body=None, bint body_required=True, default_body=None, content_types=(),
         Py_ssize_t max_body_size=-1, reject=None, refuse=None, response_class=None, media_type=None,
+        checks=(),
     ):
         cdef Slot slot
         self.name = name
@@ -211,6 +212,7 @@ cdef class Plan:
         self.max_body_size = max_body_size
         self.reject = reject
         self.refuse = refuse
+        self.checks = tuple(checks) or None
         self.response_class = response_class
         self.media_type = None if media_type is None else media_type.encode("latin-1")
         if self.media_type is not None:
@@ -549,7 +551,9 @@ cdef class Pending:
         self.body_taken = True
         if self.plan.needs_request:
             request = self.get_request()
-            request.cached_body = body
+        if self.made_request is not None:
+            self.made_request.cached_body = body
+            self.made_request.body_complete = True
         values = self.plan.bind_scope(self.scope, request, self.path_values, self.kernel.parse_cookies)
         self.plan.bind_body(values, body)
         return drive(self, values)
@@ -667,19 +671,25 @@ cdef class Kernel:
             head = True
         if not plan.direct:
             return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, head))
+        request = None
         if plan.reads_body:
             plan.check_content(scope)
-            plan.check_accept(scope)
-            return (None, new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head))
         plan.check_accept(scope)
+        if plan.checks is not None:
+            request = self.new_request(plan, scope, receive, path_values)
+            for check in plan.checks:
+                PyObject_CallOneArg(check, request)
+        if plan.reads_body:
+            pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
+            pending.made_request = request
+            return (None, pending)
         # From here on the same steps as `drive`, without a Pending: most requests never need one.
-        request = None
         if plan.slot_count == 0:
             result = PyObject_CallNoArgs(plan.handler)
         elif plan.path_only:
             result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
         else:
-            if plan.needs_request:
+            if plan.needs_request and request is None:
                 request = self.new_request(plan, scope, receive, path_values)
             result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
         if plan.calling == COROUTINE:

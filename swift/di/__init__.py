@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .app_scope import AppScope
 from .container import Container
 from .errors import (
     AsyncRequired,
@@ -15,17 +16,23 @@ from .errors import (
     ScopeClosed,
     ScopeRequired,
 )
+from .graph import DependencyGraph, marker_of
 from .markers import Dependency, Depends, Inject, Injection, Keyed
+from .running import DependencyPlan, Exits, Step, run
 from .scope import Scope
 
 __all__ = [
+    "AppScope",
     "AsyncRequired",
     "CaptiveDependency",
     "CircularDependency",
     "Container",
     "Dependency",
     "DependencyError",
+    "DependencyGraph",
+    "DependencyPlan",
     "Depends",
+    "Exits",
     "GraphError",
     "Inject",
     "Injection",
@@ -36,4 +43,7 @@ __all__ = [
     "Scope",
     "ScopeClosed",
     "ScopeRequired",
+    "Step",
+    "marker_of",
+    "run",
 ]

@@ -96,6 +96,10 @@ class Container:
         """
         raise_problems(self._plans.check())
 
+    def check(self, service: Any, key: Hashable = None) -> None:
+        """Check one service and all it needs; GraphError says what is wrong."""
+        self._plans.recipe(service, key)
+
     # Use.
 
     @overload

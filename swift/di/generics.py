@@ -84,7 +84,7 @@ def implementation_of(implementation: type, service: Any) -> Any | None:
     return implementation[tuple(found.get(parameter, parameter) for parameter in wanted)]
 
 
-def _as_base(cls: Any, origin: type) -> Any:
+def _as_base(cls: Any, origin: Any) -> Any:
     """`cls` seen as its generic base `origin`, in terms of the TypeVars of `cls`."""
     own = parameters(get_origin(cls) or cls)
     if (get_origin(cls) or cls) is origin:

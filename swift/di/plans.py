@@ -296,8 +296,8 @@ def _cycles(stuck: dict[int, Node]) -> list[GraphError]:
                 names = [each.name for each in (*path[places[id(node)] :], node)]
                 problems.append(
                     CircularDependency(
-                        f"{' -> '.join(names)} is a cycle; let one of them take a factory, or split what they "
-                        "share into a third."
+                        f"{' -> '.join(names)} is a cycle; let one of them take a factory, or split what "
+                        "they share into a third."
                     )
                 )
                 break
@@ -384,8 +384,8 @@ def _missing(service: Any, key: Hashable, asked: tuple[Node, inspect.Parameter] 
     node, parameter = asked
     if service is EMPTY:
         return MissingService(
-            f"{node.name} needs `{parameter.name}`, which has no annotation; annotate it with a registered type "
-            "or give it a default."
+            f"{node.name} needs `{parameter.name}`, which has no annotation; annotate it with a registered "
+            "type or give it a default."
         )
     return MissingService(
         f"{node.name} needs `{parameter.name}`: {wanted} is not registered; register it with "

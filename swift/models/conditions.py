@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swift.models.errors import FieldError
 from swift.models.expressions import Q
-from swift.models.lookups import LOOKUPS, Path, resolve
+from swift.models.lookups import LOOKUPS, Path, path, resolve
 
 if TYPE_CHECKING:
     from swift.models.options import Options
@@ -73,5 +73,5 @@ def path_of(name: str, options: Options, annotations: Annotations) -> Path:
         if any(head == known for known, _ in annotations):
             if lookup and lookup not in LOOKUPS:
                 raise FieldError(f"`{name}`: there is no lookup `{lookup}`.")
-            return Path(name, (), None, (), None, lookup or "exact", None)
+            return path(name, (), None, (), None, lookup or "exact", None)
     return resolve(options, name)

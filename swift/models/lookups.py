@@ -8,7 +8,10 @@ shape and the values that go with it: the leaf says how the value takes part, ne
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from swift.engines.schema import Kind
 from swift.models.errors import FieldError
@@ -64,6 +67,21 @@ VALUE, NULL, RANGE, IS_NULL, IS_NOT_NULL = "value", "null", "range", "is null", 
 
 Leaf = tuple[Any, ...]
 
+SCALARS = frozenset({int, str, float, bool, bytes, Decimal, datetime, date, time, UUID})
+
+
+def path(
+    name: str,
+    joins: tuple[ForeignKeyField, ...],
+    field: Field | None,
+    parts: tuple[str, ...],
+    json: tuple[str | int, ...] | None,
+    operator: str,
+    kind: Kind | None,
+) -> Path:
+    plain = operator not in ("isnull", "in", "range", "overlap")
+    return Path(name, joins, field, parts, json, operator, kind, plain, (name, VALUE))
+
 
 class Path(NamedTuple):
     """What a name means: the foreign keys to follow, the field at the end, what is taken of it, how it
@@ -77,6 +95,9 @@ class Path(NamedTuple):
     json: tuple[str | int, ...] | None
     operator: str
     kind: Kind | None
+    # Whether a value simply takes part as it is, and the leaf that says so.
+    plain: bool
+    as_value: Leaf
 
     @property
     def label(self) -> str:
@@ -84,6 +105,8 @@ class Path(NamedTuple):
 
     def leaf(self, value: Any, options: Options) -> tuple[Leaf, tuple[Any, ...]]:
         """The leaf of the shape for this value, and the values it brings."""
+        if self.plain and type(value) in SCALARS:
+            return self.as_value, (value,)
         operator = self.operator
         if value is None:
             if operator not in ("exact", "ne"):
@@ -158,7 +181,7 @@ def walk(options: Options, name: str) -> Path:
     if operator not in LOOKUPS or rest:
         refuse(options, name, field, operator if operator not in LOOKUPS else rest[0])
     allowed(name, field, kind, operator)
-    return Path(name, joins, field, tuple(parts), None, operator, kind)
+    return path(name, joins, field, tuple(parts), None, operator, kind)
 
 
 def follow(
@@ -196,11 +219,11 @@ def json_path(name: str, joins: tuple[ForeignKeyField, ...], field: Field, rest:
                 f"`{name}`: {field.label} is JSON; compare a value inside it, such as "
                 f"`{field.name}__key__{operator}`."
             )
-        return Path(name, joins, field, (), None, operator, "json")
+        return path(name, joins, field, (), None, operator, "json")
     if operator in JSON_LOOKUPS:
         raise FieldError(f"`{name}`: `{operator}` looks into a whole JSON field.")
-    path = tuple(int(step) if step.isdecimal() else step for step in rest)
-    return Path(name, joins, field, (), path, operator, None)
+    steps = tuple(int(step) if step.isdecimal() else step for step in rest)
+    return path(name, joins, field, (), steps, operator, None)
 
 
 def takes_part(kind: Kind, part: str) -> bool:

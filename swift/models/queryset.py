@@ -100,7 +100,7 @@ class QuerySet(Query[M], Generic[M], eq=False):
         """
         query = self.filter(*conditions, **lookups) if conditions or lookups else self
         if query._limit is None:
-            query = query.__copy__()
+            query = query.__copy__() if query is self else query
             query._limit = 2
             query._order = ()
         rows = await query._rows()

@@ -71,10 +71,16 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     kind = handler_kind(handler, route.run_sync)
     encoding = "dynamic" if kind == "stream" else encoding_of(returns)
     forms = [slot for slot in reader.slots if slot.source == 7]
-    if route.middleware or inherited.middleware or inherited.guards or dependencies or forms or kind in ("thread", "stream"):
-        direct = False
-    else:
-        direct = True
+    # What never waits stays with the kernel; anything else goes through `Endpoint.respond`.
+    checks = [guard for guard in inherited.guards if getattr(guard, "synchronous", False)]
+    direct = not (
+        route.middleware
+        or inherited.middleware
+        or len(checks) < len(inherited.guards)
+        or dependencies
+        or forms
+        or kind in ("thread", "stream")
+    )
     body = reader.body
     endpoint = Endpoint(
         name=route.name,
@@ -97,6 +103,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         refuse=refusals,
         response_class=Response,
         media_type=route.media_type,
+        checks=checks if direct else (),
     )
     endpoint.route = route
     endpoint.body = form_body(reader) if forms else body

@@ -20,7 +20,8 @@ from swift.schemas import DECODE_ERRORS
 
 from .plan import BodySpec, Parameter
 
-Guard = Callable[[Request], Awaitable[None]]
+# A check before the body is read. One with the attribute `synchronous` never waits and returns None.
+Guard = Callable[[Request], Awaitable[None] | None]
 CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 ErrorHandlers = dict[type[Exception] | int, Callable[[Request, Any], Any]]
@@ -61,7 +62,9 @@ class Endpoint(Plan):
         """Everything from the limits to the encoded response; errors leave as exceptions."""
         self.check(request)
         for guard in self.guards:
-            await guard(request)
+            waiting = guard(request)
+            if waiting is not None:
+                await waiting
         body = await request.body() if self.reads_body else None
         values = self.bind(request, body, request.make_cookies)
         if self.form_slots:

@@ -95,6 +95,8 @@ class SQLiteEngine:
             return
         self._writer = self._readers = None
         writer.refuse()
+        if readers is not None:
+            readers.refuse()
         connections = [*self.idle_streams, *(readers.connections if readers else ()), writer.connection]
         self.idle_streams.clear()
         for connection in connections:
@@ -108,8 +110,15 @@ class SQLiteEngine:
             )
         return self._writer
 
-    def read(self, work: Work) -> asyncio.Future[Any]:
-        return (self._readers or self.writer).submit(work)
+    async def read(self, work: Work) -> Any:
+        readers = self._readers
+        if readers is None:
+            return await self.writer.submit(work)
+        try:
+            return await readers.submit(work)
+        except asyncio.CancelledError:
+            readers.abandon()
+            raise
 
     # Running
 
@@ -117,7 +126,9 @@ class SQLiteEngine:
         def work(raw: sqlite3.Connection) -> list[Any]:
             return raw.execute(command, values).fetchall()
 
-        return await (self.writer.submit(work) if writes else self.read(work))  # type: ignore[no-any-return]
+        if writes:
+            return await self.writer.submit(work)  # type: ignore[no-any-return]
+        return await self.read(work)  # type: ignore[no-any-return]
 
     async def fetch_json(self, command: Any, values: Values) -> bytes:
         def work(raw: sqlite3.Connection) -> bytes:

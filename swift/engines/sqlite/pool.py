@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any
 
 from swift.engines.errors import OperationalError
@@ -24,6 +25,7 @@ class Readers:
     def __init__(self, connections: list[Connection]) -> None:
         self.connections = connections
         self.idle = list(connections)
+        self.running: dict[Connection, list[Job]] = {}
         self.pending: deque[Job] = deque()
         self.scheduled = False
 
@@ -43,12 +45,27 @@ class Readers:
             share = min(BATCH, -(-len(self.pending) // len(self.idle)))
             batch = [self.pending.popleft() for _ in range(share)]
             connection = self.idle.pop()
+            self.running[connection] = batch
+            connection.run_batch(batch, partial(self.done, connection))
 
-            def done(connection: Connection = connection) -> None:
-                self.idle.append(connection)
-                self.dispatch()
+    def done(self, connection: Connection) -> None:
+        del self.running[connection]
+        self.idle.append(connection)
+        self.dispatch()
 
-            connection.run_batch(batch, False, done)
+    def abandon(self) -> None:
+        """Stop a query nobody waits for any more, unless others wait behind it in its batch.
+
+        A connection takes new work only on this thread, so what is interrupted is this batch or nothing.
+        """
+        for connection, batch in self.running.items():
+            if all(job.future.cancelled() for job in batch):
+                connection.raw.interrupt()
+
+    def refuse(self) -> None:
+        """Tell everyone still waiting that the database is closed."""
+        while self.pending:
+            refuse(self.pending.popleft())
 
 
 class Turn:
@@ -119,11 +136,14 @@ class Writer:
                     batch.append(head)
         if batch:
             self.busy = True
-            self.connection.run_batch(batch, len(batch) > 1, self.release)
+            self.connection.run_batch(batch, self.release)
 
     def refuse(self) -> None:
         """Tell everyone still in line that the database is closed."""
         while self.line:
-            place = self.line.popleft()
-            if not place.future.done():
-                place.future.set_exception(OperationalError("The database was closed."))
+            refuse(self.line.popleft())
+
+
+def refuse(place: Job | Turn) -> None:
+    if not place.future.done():
+        place.future.set_exception(OperationalError("The database was closed."))

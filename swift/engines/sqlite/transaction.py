@@ -15,6 +15,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from swift.engines.errors import TransactionError
@@ -25,10 +26,13 @@ from swift.engines.sqlite.connection import Connection, Work, atomically, forget
 class SQLiteTransaction:
     """One level: the transaction itself (depth 0) or a savepoint."""
 
-    def __init__(self, connection: Connection, depth: int = 0) -> None:
+    def __init__(self, connection: Connection, outer: SQLiteTransaction | None = None) -> None:
         self.connection = connection
-        self.depth = depth
+        self.outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
         self.closed = False
+        # Whether BEGIN or SAVEPOINT has run; known and changed on the connection's thread only.
+        self.begun = False
         self.lock = asyncio.Lock()
         self.last: asyncio.Future[Any] | None = None
 
@@ -36,7 +40,37 @@ class SQLiteTransaction:
         async with self.lock:
             if self.closed:
                 raise TransactionError("This transaction has ended; its connection serves others now.")
-            return await self.connection.run(work)
+            if self.begun:
+                return await self.connection.run(work)
+            return await self.connection.run(partial(self.begin_with, work))
+
+    def begin_with(self, work: Work, raw: sqlite3.Connection) -> Any:
+        self.begin(raw)
+        return work(raw)
+
+    def begin(self, raw: sqlite3.Connection) -> None:
+        """Begin this level and those around it. With the first statement, which saves a hop."""
+        if self.begun:
+            return
+        if self.outer is not None:
+            self.outer.begin(raw)
+        raw.execute("BEGIN IMMEDIATE" if self.outer is None else f"SAVEPOINT swift_{self.depth}")
+        self.begun = True
+
+    def keep(self, raw: sqlite3.Connection) -> None:
+        if self.begun:
+            raw.execute("COMMIT" if self.outer is None else f"RELEASE swift_{self.depth}")
+
+    def undo(self) -> None:
+        """Roll back. SQLite may have ended the transaction by itself, after an I/O error or a full disk."""
+        raw = self.connection.raw
+        if not self.begun or not raw.in_transaction:
+            return
+        if self.outer is None:
+            raw.execute("ROLLBACK")
+        else:
+            raw.execute(f"ROLLBACK TO swift_{self.depth}")
+            raw.execute(f"RELEASE swift_{self.depth}")
 
     # The five operations
 
@@ -81,32 +115,25 @@ class SQLiteTransaction:
     @asynccontextmanager
     async def block(self) -> AsyncIterator[None]:
         """The life of this level: begun, then kept or undone."""
-        begin, keep, undo = self.words()
         try:
-            await self.connection.run(lambda raw: raw.execute(begin))
             yield
             async with self.lock:
                 self.closed = True
-                await self.connection.run(lambda raw: raw.execute(keep))
+                if self.begun:
+                    await self.connection.run(self.keep)
         except BaseException:
             self.closed = True
-            self.last = self.connection.hand_over(lambda: roll_back(self.connection.raw, undo))
+            self.last = self.connection.hand_over(self.undo)
             self.last.add_done_callback(forget)
             await settled(self.last)
             raise
-
-    def words(self) -> tuple[str, str, tuple[str, ...]]:
-        if self.depth == 0:
-            return "BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",)
-        name = f"swift_{self.depth}"
-        return f"SAVEPOINT {name}", f"RELEASE {name}", (f"ROLLBACK TO {name}", f"RELEASE {name}")
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[SQLiteTransaction]:
         async with self.lock:
             if self.closed:
                 raise TransactionError("This transaction has ended; its connection serves others now.")
-            inner = SQLiteTransaction(self.connection, self.depth + 1)
+            inner = SQLiteTransaction(self.connection, self)
             try:
                 async with inner.block():
                     yield inner
@@ -127,10 +154,3 @@ async def settled(future: asyncio.Future[Any]) -> None:
         await asyncio.shield(future)
     except sqlite3.Error:
         pass  # the connection is in autocommit again, or nothing can be done with it
-
-
-def roll_back(raw: sqlite3.Connection, words: tuple[str, ...]) -> None:
-    """Undo. SQLite may have ended the transaction by itself, after an I/O error or a full disk."""
-    for word in words:
-        if raw.in_transaction:
-            raw.execute(word)

@@ -1,0 +1,253 @@
+"""Running a plan of dependencies: the steps in order, and their teardown in reverse (graph.py says when)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from .cells import MISSING
+from .teardown import Left, enter, enter_async, leave, leave_async
+
+if TYPE_CHECKING:
+    from .app_scope import AppValue
+    from .callables import Kind
+    from .container import Container
+    from .scope import Scope
+
+InThread = Callable[..., Awaitable[Any]]
+Place = Literal["loop", "thread", "inline", "any"]
+
+
+class Step:
+    """One provider of a plan. It reads the values at `arguments` and `keywords`, and writes the one at `position`."""
+
+    __slots__ = (
+        "app_value",
+        "arguments",
+        "call",
+        "keywords",
+        "kind",
+        "name",
+        "place",
+        "position",
+        "scope",
+        "scoped",
+        "service",
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        kind: Kind | Literal["service", "app"],
+        call: Callable[..., Any] | None = None,
+        scope: Literal["call", "request"] = "request",
+        place: str = "loop",
+        arguments: tuple[int, ...] = (),
+        keywords: tuple[tuple[str, int], ...] = (),
+        service: tuple[Any, Hashable] | None = None,
+        scoped: bool = False,
+        app_value: AppValue | None = None,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.call: Any = call
+        self.scope = scope
+        self.place = place
+        self.arguments = arguments
+        self.keywords = keywords
+        self.service: Any = service
+        # Of a service: whether it belongs to the request's scope of the container.
+        self.scoped = scoped
+        self.app_value: Any = app_value
+        self.position = -1
+
+    def invoke(self, values: list[Any]) -> Any:
+        arguments = [values[position] for position in self.arguments]
+        if self.keywords:
+            return self.call(*arguments, **{name: values[position] for name, position in self.keywords})
+        return self.call(*arguments)
+
+
+class DependencyPlan:
+    """The steps of one endpoint, in order.
+
+    `segments` are the same steps by where they run: neighbours that run in a thread share one hop.
+    `needs_exits` says whether `run` must be given an `Exits`; most plans need none.
+    """
+
+    __slots__ = ("ends_in_thread", "needs_exits", "segments", "steps")
+
+    def __init__(self, steps: tuple[Step, ...], segments: tuple[tuple[bool, tuple[Step, ...]], ...]) -> None:
+        self.steps = steps
+        self.segments = segments
+        self.needs_exits = any(
+            step.kind in ("generator", "async_generator") or step.kind == "service" for step in steps
+        )
+        self.ends_in_thread = segments[-1][0]
+
+
+def plan_of(steps: Sequence[Step]) -> DependencyPlan:
+    segments: list[tuple[bool, list[Step]]] = []
+    for step in steps:
+        threaded = step.place == "thread"
+        if segments and (segments[-1][0] == threaded or step.place == "any"):
+            segments[-1][1].append(step)
+        else:
+            segments.append((threaded, [step]))
+    return DependencyPlan(tuple(steps), tuple((threaded, tuple(group)) for threaded, group in segments))
+
+
+class Exits:
+    """What a request leaves behind to be torn down, and its scope of the container.
+
+    exits = Exits(in_thread, container) if plan.needs_exits else None
+    try:
+        await run(plan, values, exits, in_thread)
+        response = respond(await handler(values))
+        if exits is not None:
+            await exits.close_call()
+    except BaseException as error:
+        if exits is None:
+            raise
+        raise await exits.fail(error)
+    await response(scope, receive, send)
+    if exits is not None:
+        await exits.close_request()
+    """
+
+    __slots__ = ("_call", "_container", "_in_thread", "_request", "_scope")
+
+    def __init__(self, in_thread: InThread | None = None, container: Container | None = None) -> None:
+        self._in_thread = in_thread
+        self._container = container
+        self._scope: Scope | None = None
+        # Generators, each with whether it is left in a thread.
+        self._call: list[tuple[Left, bool]] = []
+        self._request: list[tuple[Left, bool]] = []
+
+    @property
+    def scope(self) -> Scope:
+        """The request's scope of the container, opened when it is first needed."""
+        if self._scope is None:
+            assert self._container is not None
+            self._scope = self._container.scope()
+        return self._scope
+
+    @property
+    def container(self) -> Container:
+        assert self._container is not None
+        return self._container
+
+    def push(self, generator: Left, step: Step) -> None:
+        stack = self._call if step.scope == "call" else self._request
+        stack.append((generator, step.place == "thread"))
+
+    async def close_call(self) -> None:
+        """Before the response is sent. What it raises must go to `fail`."""
+        _raise(await self._unwind(self._call, None))
+
+    async def close_request(self) -> None:
+        """After the response was sent."""
+        _raise(await self._close_scope(await self._unwind(self._request, None)))
+
+    async def fail(self, error: BaseException) -> BaseException:
+        """Tear everything down after an error; the error that is left, to be raised by the caller."""
+        last = await self._unwind(self._call, error)
+        last = await self._unwind(self._request, last)
+        return await self._close_scope(last) or error
+
+    async def _unwind(
+        self, stack: list[tuple[Left, bool]], error: BaseException | None
+    ) -> BaseException | None:
+        """Leave all generators, the last first. Each sees the error of those before it."""
+        while stack:
+            generator, threaded = stack.pop()
+            try:
+                if isinstance(generator, AsyncGenerator):
+                    await leave_async(generator, error)
+                elif threaded and self._in_thread is not None:
+                    await self._in_thread(leave, generator, error)
+                else:
+                    leave(generator, error)
+            except BaseException as raised:
+                error = raised
+        return error
+
+    async def _close_scope(self, error: BaseException | None) -> BaseException | None:
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            try:
+                await scope.aclose()
+            except BaseException as raised:
+                if raised.__context__ is None and raised is not error:
+                    raised.__context__ = error
+                return raised
+        return error
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error
+
+
+async def run(
+    plan: DependencyPlan,
+    values: list[Any],
+    exits: Exits | None = None,
+    in_thread: InThread | None = None,
+    endpoint: Callable[[list[Any]], Any] | None = None,
+) -> Any:
+    """Fill in the values of all steps.
+
+    `in_thread(function, *arguments)` awaits a call in a thread; without it plain functions run on the loop.
+    `endpoint`, a plain function of the values, runs as the last: in the same hop as the steps before it when
+    those run in a thread, else in a hop of its own. Its result is returned.
+    """
+    for threaded, steps in plan.segments:
+        if threaded and in_thread is not None:
+            if endpoint is not None and steps is plan.segments[-1][1]:
+                return await in_thread(_run_all, steps, values, exits, endpoint)
+            await in_thread(_run_all, steps, values, exits)
+            continue
+        for step in steps:
+            kind = step.kind
+            if kind == "coroutine":
+                values[step.position] = await step.invoke(values)
+            elif kind == "service":
+                assert exits is not None
+                source = exits.scope if step.scoped else exits.container
+                values[step.position] = await source.get(*step.service)
+            elif kind == "app":
+                value = step.app_value.value
+                values[step.position] = await step.app_value.get(in_thread) if value is MISSING else value
+            elif kind == "async_generator":
+                assert exits is not None
+                generator = step.invoke(values)
+                values[step.position] = await enter_async(generator, step.name)
+                exits.push(generator, step)
+            else:
+                _run_one(step, values, exits)
+    if endpoint is None:
+        return None
+    return endpoint(values) if in_thread is None else await in_thread(endpoint, values)
+
+
+def _run_one(step: Step, values: list[Any], exits: Exits | None) -> None:
+    value = step.invoke(values)
+    if step.kind == "generator":
+        assert exits is not None
+        generator, value = value, enter(value, step.name)
+        exits.push(generator, step)
+    values[step.position] = value
+
+
+def _run_all(
+    steps: Sequence[Step],
+    values: list[Any],
+    exits: Exits | None,
+    endpoint: Callable[[list[Any]], Any] | None = None,
+) -> Any:
+    for step in steps:
+        _run_one(step, values, exits)
+    return None if endpoint is None else endpoint(values)
