@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .app import App
+    from .di import Container, Depends, Inject
     from .http import (
         BadRequest,
         Conflict,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # PERF: names are imported when they are first asked for, so that an application pays for what it uses.
 _WHERE = {
     "app": ("App",),
+    "di": ("Container", "Depends", "Inject"),
     "http": (
         "BadRequest",
         "Conflict",
@@ -65,13 +67,16 @@ __all__ = [
     "BadRequest",
     "Body",
     "Conflict",
+    "Container",
     "Cookie",
+    "Depends",
     "File",
     "FileResponse",
     "Forbidden",
     "Form",
     "HTMLResponse",
     "Header",
+    "Inject",
     "JSONResponse",
     "Model",
     "NotFound",

@@ -133,8 +133,20 @@ async def library(db: Database) -> Database:
         [
             {"title": "Alpha", "author_id": ann.id, "pages": 100, "price": Decimal("9.50")},
             {"title": "Beta", "author_id": ann.id, "pages": 250, "price": Decimal("10.00")},
-            {"title": "Gamma", "author_id": bob.id, "pages": 50, "price": Decimal("100.25"), "reviewer_id": ann.id},
-            {"title": "Delta", "author_id": cid.id, "pages": 250, "price": Decimal("2.00"), "reviewer_id": bob.id},
+            {
+                "title": "Gamma",
+                "author_id": bob.id,
+                "pages": 50,
+                "price": Decimal("100.25"),
+                "reviewer_id": ann.id,
+            },
+            {
+                "title": "Delta",
+                "author_id": cid.id,
+                "pages": 250,
+                "price": Decimal("2.00"),
+                "reviewer_id": bob.id,
+            },
         ]
     )
     return db
@@ -467,7 +479,11 @@ class TestLookups:
 
     async def test_a_query_as_the_list_of_in(self, library: Database) -> None:
         young = Author.objects.filter(born__year__gte=1980)
-        assert await titles(Book.objects.filter(author__in=young).order_by("title")) == ["Alpha", "Beta", "Delta"]
+        assert await titles(Book.objects.filter(author__in=young).order_by("title")) == [
+            "Alpha",
+            "Beta",
+            "Delta",
+        ]
         names = Author.objects.filter(name__startswith="B").values_list("id", flat=True)
         assert await titles(Book.objects.filter(pages__gt=10, author_id__in=names, pages__lt=60)) == ["Gamma"]
         last = Author.objects.order_by("-name")[:1]
@@ -517,7 +533,7 @@ class TestLookups:
     async def test_unknown_names_are_refused(
         self, db: Database, lookups: dict[str, Any], sentence: str
     ) -> None:
-        with pytest.raises(FieldError, match=".*"):
+        with pytest.raises(FieldError):
             Book.objects.filter(**lookups)
         with pytest.raises(FieldError) as caught:
             Book.objects.exclude(Q(**lookups))
@@ -536,14 +552,24 @@ class TestLookups:
 class TestOrderAndLimits:
     async def test_order(self, library: Database) -> None:
         assert await titles(Book.objects.order_by("pages", "-title")) == ["Gamma", "Alpha", "Delta", "Beta"]
-        assert await titles(Book.objects.order_by("-author__name", "title")) == ["Delta", "Gamma", "Alpha", "Beta"]
+        assert await titles(Book.objects.order_by("-author__name", "title")) == [
+            "Delta",
+            "Gamma",
+            "Alpha",
+            "Beta",
+        ]
         assert [one.name for one in await Author.objects.all()] == ["Ann", "Bob", "Cid"]
         assert [one.name for one in await Author.objects.reverse()] == ["Cid", "Bob", "Ann"]
 
     async def test_null_is_last_and_first_in_reverse(self, library: Database) -> None:
         assert [one.name for one in await Author.objects.order_by("born")] == ["Ann", "Cid", "Bob"]
         assert [one.name for one in await Author.objects.order_by("-born")] == ["Bob", "Cid", "Ann"]
-        assert await titles(Book.objects.order_by("reviewer__name", "title")) == ["Gamma", "Delta", "Alpha", "Beta"]
+        assert await titles(Book.objects.order_by("reviewer__name", "title")) == [
+            "Gamma",
+            "Delta",
+            "Alpha",
+            "Beta",
+        ]
 
     async def test_slices(self, library: Database) -> None:
         query = Book.objects.order_by("title")
@@ -569,6 +595,17 @@ class TestOrderAndLimits:
         assert await query[3:].exists()
         assert not await query[4:].exists()
         assert await query.filter(pages=250).count() == 2
+
+    async def test_a_page_and_the_count_of_all_come_together(self, library: Database) -> None:
+        query = Book.objects.filter(pages__gte=100).order_by("title")
+        total, books = await query[1:2].counted()
+        assert (total, [book.title for book in books]) == (3, ["Beta"])
+        total, encoded = await query[1:2].counted_json()
+        assert (total, encoded) == (3, msgspec.json.encode(books))
+        assert await query.none().counted() == (0, [])
+        assert await query.none().counted_json() == (0, b"[]")
+        async with library.transaction():
+            assert (await query[5:].counted()) == (3, [])
 
     @pytest.mark.parametrize("wrong", [slice(-1, None), slice(None, -1), slice(0, 4, 2)])
     async def test_wrong_slices_are_refused(self, db: Database, wrong: slice) -> None:
@@ -635,7 +672,11 @@ class TestForms:
         assert await query.values_list("title", "price") == [("Gamma", Decimal("100.25"))]
         assert await query.values_list("author__born", flat=True) == [None]
         assert [sorted(row) for row in await query.values()] == [sorted(Book._meta.fields)]
-        assert await Author.objects.values_list("born__year", flat=True).order_by("name") == [1980, None, 1990]
+        assert await Author.objects.values_list("born__year", flat=True).order_by("name") == [
+            1980,
+            None,
+            1990,
+        ]
 
     async def test_values_of_json_paths(self, db: Database) -> None:
         await Everything.objects.create(data={"a": {"b": [1, "x"]}})
@@ -675,7 +716,9 @@ class TestForms:
         assert book.who == "Ann"  # type: ignore[attr-defined]
         assert await titles(query.filter(twice__gt=201).order_by("-twice", "title")) == ["Beta", "Delta"]
         assert await query.filter(who="nobody").count() == 2
-        assert await Book.objects.annotate(n=Length("title")).filter(n=4).values_list("title", flat=True) == ["Beta"]
+        assert await Book.objects.annotate(n=Length("title")).filter(n=4).values_list("title", flat=True) == [
+            "Beta"
+        ]
         assert await Book.objects.annotate(low=Lower("title")).filter(low="beta").exists()
 
     async def test_aggregate(self, library: Database) -> None:
@@ -705,7 +748,9 @@ class TestForms:
             "long": 2,
             "born": date(1980, 5, 17),
         }
-        assert await Book.objects.filter(pages=7).aggregate(n=Count(), pages=Sum("pages"), mean=Avg("price")) == {
+        assert await Book.objects.filter(pages=7).aggregate(
+            n=Count(), pages=Sum("pages"), mean=Avg("price")
+        ) == {
             "n": 0,
             "pages": None,
             "mean": None,
@@ -719,12 +764,16 @@ class TestForms:
             {"author__name": "Cid", "n": 1, "worth": Decimal("2.00")},
         ]
         assert [row["author__name"] for row in await query.filter(n__gt=1)] == ["Ann"]
-        assert [row["author__name"] for row in await query.filter(worth__lt=Decimal("50")).order_by("worth")] == [
+        assert [
+            row["author__name"] for row in await query.filter(worth__lt=Decimal("50")).order_by("worth")
+        ] == [
             "Cid",
             "Ann",
         ]
         assert await query.count() == 3
-        assert await query.filter(pages=250).order_by("author__name").values_list("author__name", flat=True) == [
+        assert await query.filter(pages=250).order_by("author__name").values_list(
+            "author__name", flat=True
+        ) == [
             "Ann",
             "Cid",
         ]
@@ -873,7 +922,9 @@ class TestWriting:
         assert created
         again, created = await City.objects.get_or_create(name="Rome")
         assert (again, created) == (rome, False)
-        author, created = await Author.objects.get_or_create({"born": date(2000, 1, 1)}, name="Eve", city=rome)
+        author, created = await Author.objects.get_or_create(
+            {"born": date(2000, 1, 1)}, name="Eve", city=rome
+        )
         assert (author.born, author.city_id, created) == (date(2000, 1, 1), rome.id, True)
 
     async def test_get_or_create_at_once(self, db: Database) -> None:

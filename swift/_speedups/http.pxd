@@ -14,7 +14,7 @@ cdef class Request:
     cdef public bint body_complete
     cdef public object completion
     cdef public object error
-    cdef public object stack
+    cdef public object exits
     cdef object _state
     cdef object _headers
     cdef object _query

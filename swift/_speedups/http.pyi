@@ -25,7 +25,7 @@ class Request:
     body_complete: bool
     completion: Any
     error: Exception | None
-    stack: Any
+    exits: Any
 
     def __init__(
         self,

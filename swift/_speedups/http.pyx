@@ -224,7 +224,7 @@ cdef class Request:
     @property
     def holds_something(self):
         """Whether there is something to release or to start once the answer is sent."""
-        return self.stack is not None or self.callbacks is not None or self.cached_form is not None
+        return self.exits is not None or self.callbacks is not None or self.cached_form is not None
 
     @property
     def state(self):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from swift.di import AppScope, Container
 from swift.middleware import ErrorBoundary
 from swift.routing import Route, Router
 from swift.routing.endpoint import ErrorHandlers, Middleware
@@ -47,6 +48,7 @@ class App(Router):
         permission_classes: Sequence[Any] | None = None,
         converters: Mapping[str, Callable[[str], Any]] | None = None,
         lifespan: Lifespan | None = None,
+        container: Container | None = None,
         database: str | Database | None = None,
         settings: Settings | None = None,
         title: str = "API",
@@ -90,6 +92,9 @@ class App(Router):
         self.boundary = ErrorBoundary(self.debug)
         self.database: Database | None = open_database(database)
         self.data_handlers: ErrorHandlers = data_error_handlers() if self.database is not None else {}
+        self.container = Container() if container is None else container
+        self.app_scope = AppScope()
+        self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._lifespan = lifespan
         self._life = Life(self._live)
         self._openapi_options: OpenAPIOptions = {"title": title, "version": version, "description": description}
@@ -137,8 +142,11 @@ class App(Router):
 
     async def _live(self, stack: AsyncExitStack, state: dict[str, Any]) -> None:
         """Everything that lives from start to stop, in the order of its entering."""
+        self.container.validate()
         compilation = self.compile()
         stack.callback(self.threads.close)
+        stack.push_async_callback(self.container.aclose)
+        stack.push_async_callback(self.app_scope.aclose)
         if self.openapi_url is not None:
             self.documentation.check()
         if self.database is not None:
@@ -167,6 +175,26 @@ class App(Router):
         """Compile the routes anew. Called at start; mistakes in routes and handlers surface here."""
         self._compilation = compile_app(self)
         return self._compilation
+
+    @contextmanager
+    def override(self, provider: Callable[..., Any], replacement: Callable[..., Any]) -> Iterator[None]:
+        """Put another function in the place of a `Depends` function, for a test. New plans are compiled; nothing
+        is looked up per request. Services of the container have `container.override`."""
+        before = self.overrides
+        self.overrides = {**before, provider: replacement}
+        self._exchange()
+        try:
+            yield
+        finally:
+            self.overrides = before
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """Compile anew, and serve by it if the app is running."""
+        running = self._enter is not not_started
+        compilation = self.compile()
+        if running:
+            self._enter = compilation.kernel.enter
 
     @property
     def compilation(self) -> Compilation:

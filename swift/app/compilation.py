@@ -93,6 +93,9 @@ def inherited(app: App, placed: Placed, app_middleware: tuple[Middleware, ...]) 
         guards=() if guard is None else (guard,),
         error_handlers=error_handlers,
         max_body_size=app.max_body_size,
+        container=app.container,
+        app_scope=app.app_scope,
+        overrides=app.overrides,
         in_thread=app.threads.run,
     )
 

@@ -123,10 +123,14 @@ async def send_response(
 
 async def finish(app: App, request: Request) -> None:
     """Release what the request held, and start the work it left for after its response."""
-    await request.close()
-    stack, request.stack = request.stack, None
-    if stack is not None:
-        await stack.aclose()
+    exits, request.exits = request.exits, None
+    try:
+        await request.close()
+        if exits is not None:
+            await exits.close_request()
+    except Exception:
+        # The client has its answer; whoever runs the service must know all the same.
+        logger.exception("A dependency of %s %r failed in its teardown.", request.method, request.path)
     callbacks, request.callbacks = request.callbacks, None
     if callbacks:
         app.background.start(callbacks)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from .cells import MISSING, Cell
 from .teardown import raise_all
 
 if TYPE_CHECKING:
-    from .container import Container
-    from .running import DependencyPlan, Exits, InThread, Step
-
-Compiled = tuple["DependencyPlan | None", "Step", int]
+    from .running import DependencyPlan, Exits, InThread
 
 
 class AppValue:
     """One value of the application, with the plan that makes it."""
 
-    __slots__ = ("_app_scope", "_cell", "_compiled")
+    __slots__ = ("_app_scope", "_cell", "_plan")
 
-    def __init__(self, app_scope: AppScope, name: str, compiled: Compiled) -> None:
+    def __init__(self, app_scope: AppScope, name: str, plan: DependencyPlan) -> None:
         self._app_scope = app_scope
         self._cell = Cell(name)
-        self._compiled = compiled
+        self._plan = plan
 
     @property
     def value(self) -> Any:
@@ -38,36 +35,37 @@ class AppValue:
     async def _make(self, in_thread: InThread | None) -> Any:
         from .running import Exits, run
 
-        plan, step, size = self._compiled
-        assert plan is not None
-        values: list[Any] = [None] * size
-        exits = Exits(in_thread, self._app_scope.container)
+        # The plan has no parameters of a request: its values are those of its steps, the last its own.
+        values: list[Any] = [None] * len(self._plan.steps)
+        exits = Exits(in_thread)
         try:
-            await run(plan, values, exits, in_thread)
+            await run(self._plan, values, exits, in_thread)
         except BaseException as error:
             raise await exits.fail(error) from None
         self._app_scope.entered.append(exits)
-        return values[step.position]
+        return values[-1]
+
+    def forget(self) -> None:
+        self._cell = Cell(self._cell.name)
 
 
 class AppScope:
     """All values that an application holds. The same function is one value in all of its endpoints."""
 
-    def __init__(self, container: Container | None = None) -> None:
-        self.container = container
+    def __init__(self) -> None:
         self.entered: list[Exits] = []
-        self._values: dict[Any, AppValue] = {}
+        self._values: dict[Hashable, AppValue] = {}
 
-    def value(self, provider: Any, name: str, compile_value: Callable[[], Compiled]) -> AppValue:
-        if provider not in self._values:
-            self._values[provider] = AppValue(self, name, compile_value())
-        return self._values[provider]
+    def value(self, identity: Hashable, name: str, plan: DependencyPlan) -> AppValue:
+        if identity not in self._values:
+            self._values[identity] = AppValue(self, name, plan)
+        return self._values[identity]
 
     async def aclose(self) -> None:
-        """Tear down all values, the last made first; all of it, as a container does. Values that are asked for
-        afterwards are made anew."""
+        """Tear down all values, the last made first; all of it, as a container does. What is asked for
+        afterwards is made anew."""
         for value in self._values.values():
-            value._cell = Cell(value._cell.name)
+            value.forget()
         errors: list[BaseException] = []
         while self.entered:
             try:

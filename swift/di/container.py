@@ -81,11 +81,13 @@ class Container:
         return self._add(instance_registration(service or type(instance), instance, key), if_absent)
 
     def has(self, service: Any, key: Hashable = None) -> bool:
-        """Whether a service is registered, open registrations included."""
-        return self._plans.registry.has(service, key)
+        """Whether a service is registered, open registrations included; or is the scope or this container."""
+        return self._plans.registry.has(service, key) or (key is None and service in (Scope, Container))
 
     def lifetime_of(self, service: Any, key: Hashable = None) -> Lifetime | None:
         """The lifetime of what `get` would give, or None when nothing is registered."""
+        if service is Container:
+            return "singleton"
         found = next(self._plans.registry.find(service, key), None)
         return None if found is None else found.registration.lifetime
 

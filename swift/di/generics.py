@@ -69,7 +69,7 @@ def bindings_of(type_: Any, owner: type) -> dict[Any, Any]:
     return {}
 
 
-def implementation_of(implementation: type, service: Any) -> Any | None:
+def implementation_of(implementation: Any, service: Any) -> Any | None:
     """The closed form of a generic class that provides the closed `service`, or None.
 
     `SqlRepository(Repository[T, int])` for `Repository[User, int]` is `SqlRepository[User]`.

@@ -4,13 +4,14 @@
     def user(session: Annotated[Session, Depends(session)], token: str) -> User: ...
     async def show(user: Annotated[User, Depends(user)]) -> ...
 
-At start `DependencyGraph` reads the signatures once and puts every provider into a tuple of steps, each after those
-that it needs, in the order in which the parameters are declared. A provider is one step however many need it
-(unless `use_cache=False`), so a dense graph is not a slow one. A request runs down the steps: no recursion, no
-lookup by name, no signature.
+At start `DependencyGraph` reads the signatures once and puts every provider into a tuple of steps, each after
+those that it needs, in the order in which the parameters are declared. A provider is one step however many
+need it (unless `use_cache=False`), so a dense graph is not a slow one. A request runs down the steps: no
+recursion, no lookup by name, no signature.
 
-Values stand in one list, at positions that the caller gives out: it fills those of the request's own parameters,
-the steps fill theirs. What is a parameter of the request is the caller's business (`resolve_parameter`).
+Values stand in one list, at positions that the caller gives out: it fills those of the request's own
+parameters, the steps fill theirs. What is a parameter of the request is the caller's business
+(`resolve_parameter`).
 
 Scopes
 ------
@@ -26,15 +27,16 @@ The order of teardown, in which nothing varies:
 5. The request's scope of the container is closed: its services outlive all that could use them.
 6. When the application stops, "app" values are torn down, the last made first; then the container.
 
-If a step, the endpoint or 2 raises, 2, 4 and 5 follow at once, before an error response is made: each generator
-sees the error at its `yield`, like nested `async with` blocks. It may raise another in its place (an IntegrityError
-becomes a Conflict), which those outside of it then see. It cannot swallow it: there is no response to send.
-An error after 3 changes nothing for the client; the caller reports it.
+If a step, the endpoint or 2 raises, 2, 4 and 5 follow at once, before an error response is made: each
+generator sees the error at its `yield`, like nested `async with` blocks. It may raise another in its place
+(an IntegrityError becomes a Conflict), which those outside of it then see. It cannot swallow it: there is no
+response to send. An error after 3 changes nothing for the client; the caller reports it.
 """
 
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
@@ -42,9 +44,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from .app_scope import AppScope, AppValue
 from .callables import EMPTY, Kind, kind_of, name_of, parameters_of
 from .errors import CaptiveDependency, CircularDependency, GraphError
-from .markers import Dependency, DependencyScope, Inject, Injection, RunSync
-from .plans import service_of
+from .markers import Dependency, DependencyScope, Inject, Injection, Keyed, RunSync
 from .running import DependencyPlan, Step, plan_of
+from .wanted import service_of
 
 if TYPE_CHECKING:
     from .container import Container
@@ -67,9 +69,10 @@ class DependencyGraph:
             graph.require(dependency)
         plan = graph.build()      # None when there is nothing to run
 
-    `resolve_parameter(parameter, annotation)` gives the position of a provider's parameter that is no dependency, or
-    None to leave it to its default. `allocate()` gives the position of a new value. `run_sync` is where a plain
-    function runs unless its marker says otherwise. `overrides` puts other providers in the place of some.
+    `resolve_parameter(parameter, annotation)` gives the position of a provider's parameter that is no
+    dependency, or None to leave it to its default. `allocate()` gives the position of a new value. `run_sync`
+    is where a plain function runs unless its marker says otherwise. `overrides` puts other providers in the
+    place of some.
     """
 
     def __init__(
@@ -90,25 +93,30 @@ class DependencyGraph:
         self._run_sync = run_sync
         self._steps: list[Step] = []
         self._positions: dict[Hashable, int] = {}
+        # The overrides that this graph met.
+        self.overridden: set[tuple[Provider, Provider]] = set()
         # The providers that are being added, from the outermost: to tell a cycle.
         self._path: list[_Open] = []
 
     def position_of(self, parameter: inspect.Parameter, annotation: Any) -> int | None:
-        """Where the value of a parameter will stand, or None when it is neither a dependency nor a service."""
+        """Where the value of a parameter will stand, or None when it is neither a dependency nor a service.
+
+        Without a marker a parameter is a service when its type is registered, and it has neither other
+        metadata nor a default but None.
+        """
         marker, bare = marker_of(parameter, annotation)
         if isinstance(marker, Dependency):
             return self._add(marker, bare)
-        if isinstance(marker, Injection) or (
-            self._container is not None
-            and bare is annotation
-            and parameter.default is EMPTY
-            and self._container.has(bare)
-        ):
+        if isinstance(marker, Injection):
+            return self._add_service(parameter, annotation)
+        if self._container is None or bare is not annotation or parameter.default not in (EMPTY, None):
+            return None
+        if self._container.has(service_of(parameter, annotation)[0]):
             return self._add_service(parameter, annotation)
         return None
 
     def require(self, dependency: Any) -> int:
-        """Run a dependency whose value no parameter takes: `Depends(check_origin)`, or the function itself."""
+        """Run a dependency whose value no parameter takes: `Depends(check_origin)`, or the function."""
         if not isinstance(dependency, Dependency):
             dependency = Dependency(dependency)
         if dependency.fn is None:
@@ -125,7 +133,10 @@ class DependencyGraph:
             raise GraphError(
                 f"Depends() on a parameter of type {name_of(annotation)}, which cannot be called."
             )
-        provider = self._overrides.get(provider, provider)
+        if provider in self._overrides:
+            replacement = self._overrides[provider]
+            self.overridden.add((provider, replacement))
+            provider = replacement
         identity = (provider, dependency.scope)
         if dependency.use_cache and identity in self._positions:
             self._check_scope(_Open(provider, dependency.scope))
@@ -135,9 +146,8 @@ class DependencyGraph:
         if any(each.provider == provider for each in self._path):
             start = [each.provider for each in self._path].index(provider)
             names = [name_of(each.provider) for each in (*self._path[start:], opened)]
-            raise CircularDependency(
-                f"{' -> '.join(names)} is a cycle of Depends; let one of them take a value instead."
-            )
+            cycle = " -> ".join(names)
+            raise CircularDependency(f"{cycle} is a cycle of Depends; let one of them take a value instead.")
         if dependency.scope == "app":
             position = self._append(self._app_step(provider))
         else:
@@ -193,32 +203,24 @@ class DependencyGraph:
             if parameter.default is not EMPTY:
                 return None
             raise CaptiveDependency(
-                f"{name_of(provider)} has the scope 'app', and its parameter `{parameter.name}` belongs to a request; "
-                "give it the scope 'request', or the parameter a default."
+                f"{name_of(provider)} has the scope 'app', and its parameter `{parameter.name}` belongs to a "
+                "request; give it the scope 'request', or the parameter a default."
             )
 
-        def compile_value() -> tuple[DependencyPlan | None, Step, int]:
-            size = 0
-
-            def allocate() -> int:
-                nonlocal size
-                size += 1
-                return size - 1
-
-            graph = DependencyGraph(
-                refuse,
-                allocate,
-                container=self._container,
-                app_scope=app_scope,
-                overrides=self._overrides,
-                run_sync=self._run_sync,
-            )
-            graph._path = [*self._path, _Open(provider, "app")]
-            step = graph._step(provider, Dependency(provider, "request"))
-            position = graph._append(step)
-            return graph.build(), step, position + 1
-
-        return app_scope.value(provider, name_of(provider), compile_value)
+        graph = DependencyGraph(
+            refuse,
+            itertools.count().__next__,
+            container=self._container,
+            app_scope=app_scope,
+            overrides=self._overrides,
+            run_sync=self._run_sync,
+        )
+        graph._path = [*self._path, _Open(provider, "app")]
+        graph._append(graph._step(provider, Dependency(provider)))
+        self.overridden |= graph.overridden
+        # With another provider somewhere below it is another value.
+        identity = (provider, frozenset(graph.overridden))
+        return app_scope.value(identity, name_of(provider), plan_of(graph._steps))
 
     def _add_service(self, parameter: inspect.Parameter, annotation: Any) -> int:
         service, key, optional = service_of(parameter, annotation)
@@ -234,12 +236,18 @@ class DependencyGraph:
             singleton = container.lifetime_of(service, key) == "singleton"
             if not singleton and self._path and self._path[-1].scope == "app":
                 raise CaptiveDependency(
-                    f"{name_of(self._path[-1].provider)} has the scope 'app', and would keep one {name_of(service)} for "
-                    "ever, which belongs to one request; give it the scope 'request'."
+                    f"{name_of(self._path[-1].provider)} has the scope 'app', and would keep one "
+                    f"{name_of(service)} for ever, which belongs to one request; give it the scope 'request'."
                 )
             # Raises now what would be raised at the first request.
             container.check(service, key)
-            step = Step(name=name_of(service), kind="service", service=(service, key), scoped=not singleton)
+            step = Step(
+                name=name_of(service),
+                kind="service",
+                service=(service, key),
+                container=container,
+                scoped=not singleton,
+            )
         position = self._positions[identity] = self._append(step)
         return position
 
@@ -252,9 +260,8 @@ class DependencyGraph:
         if self._path and _LONGEVITY[self._path[-1].scope] > _LONGEVITY[inner.scope]:
             outer = self._path[-1]
             raise CaptiveDependency(
-                f"{name_of(outer.provider)} has the scope {outer.scope!r} and depends on {name_of(inner.provider)}, whose "
-                f"scope {inner.scope!r} ends before; give {name_of(outer.provider)} the scope {inner.scope!r}, or "
-                f"{name_of(inner.provider)} the scope {outer.scope!r}."
+                f"{name_of(outer.provider)} has the scope {outer.scope!r} and depends on "
+                f"{name_of(inner.provider)}, whose scope {inner.scope!r} ends before; give both the same."
             )
 
 
@@ -266,7 +273,8 @@ class _Open:
 
 def marker_of(parameter: inspect.Parameter, annotation: Any) -> tuple[Dependency | Injection | None, Any]:
     """The marker of a parameter, in its default or its annotation, and the annotation without metadata."""
-    bare, metadata = annotation, ()
+    metadata: tuple[Any, ...] = ()
+    bare = annotation
     if get_origin(annotation) is Annotated:
         bare, *rest = get_args(annotation)
         metadata = tuple(rest)
@@ -275,8 +283,8 @@ def marker_of(parameter: inspect.Parameter, annotation: Any) -> tuple[Dependency
     for item in metadata:
         if isinstance(item, Dependency | Injection):
             return item, bare
-        if item is Inject:
-            return Injection(), bare
+        if item is Inject or isinstance(item, Keyed):
+            return Injection(key=getattr(item, "key", None)), bare
     return None, bare
 
 

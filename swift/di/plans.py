@@ -14,24 +14,22 @@ All that is wrong is told at once.
 
 from __future__ import annotations
 
-import collections.abc
 import inspect
 import threading
-import types
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from .callables import EMPTY, kind_of, name_of, parameters_of
 from .cells import Cell
 from .errors import (
     CaptiveDependency,
-    CircularDependency,
     GraphError,
     MissingService,
     RegistrationError,
     raise_problems,
 )
-from .markers import Injection, Keyed
+from .markers import Injection
+from .nodes import Node, in_order
 from .recipes import (
     ConstantRecipe,
     CurrentScopeRecipe,
@@ -42,32 +40,10 @@ from .recipes import (
 )
 from .registry import Closed, Registry
 from .scope import Scope
+from .wanted import listed, service_of
 
 if TYPE_CHECKING:
     from .container import Container
-
-_LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
-# `names: list[str]` is a value that someone forgot to give, not all services of type str.
-_VALUES = (str, bytes, int, float, bool, complex, object, dict, list, tuple, set, Any)
-
-
-class Node:
-    """One service of the graph. `needs` are its edges, each with the name of the argument."""
-
-    __slots__ = ("closed", "holds", "identity", "name", "needs", "recipe", "tears_down", "touched")
-
-    def __init__(self, identity: Hashable, name: str, recipe: Recipe, closed: Closed | None = None) -> None:
-        self.identity = identity
-        self.name = name
-        self.recipe = recipe
-        self.closed = closed
-        self.needs: list[tuple[inspect.Parameter | None, Node]] = []
-        # What it holds of a scope: itself when it is scoped, or what it needs that does.
-        self.holds: Node | None = None
-        # Whether making it leaves something to tear down in the scope where it is asked for.
-        self.tears_down = False
-        # Whether an override changes it.
-        self.touched = False
 
 
 class Plans:
@@ -113,13 +89,13 @@ class Plans:
         found = next(self.registry.find(service, key), None)
         if found is not None:
             return self._registered(found)
-        if key is None and service in (Scope, type(self.container)):
-            if service is Scope:
-                node = self._known(Scope, "Scope", CurrentScopeRecipe("Scope", Scope, "class"))
-                node.holds = node
-                return node
-            return self._known(service, name_of(service), ConstantRecipe(name_of(service), self.container))
-        item = _listed(service)
+        if key is None and service is Scope:
+            node = self._known("scope", "Scope", CurrentScopeRecipe("Scope", Scope, "class"))
+            node.holds = node
+            return node
+        if key is None and service is type(self.container):
+            return self._known("container", "Container", ConstantRecipe("Container", self.container))
+        item = listed(service)
         if item is None:
             return None
         name = f"list[{name_of(item)}]"
@@ -198,7 +174,7 @@ class Plans:
             fresh[id(node)] = node
             self._edges(node, problems)
             pending.extend(needed for _, needed in node.needs)
-        ordered = _in_order(list(fresh.values()), problems)
+        ordered = in_order(list(fresh.values()), problems)
         for node in ordered:
             self._finish(node, problems)
         if problems:
@@ -261,87 +237,6 @@ class Plans:
 
 
 _OPEN_A_SCOPE = "open a scope: `async with container.scope() as scope: await scope.get(...)`"
-
-
-def _in_order(nodes: Sequence[Node], problems: list[GraphError]) -> list[Node]:
-    """The nodes, each after what it needs; without those on or above a cycle, which is a problem."""
-    among = {id(node) for node in nodes}
-    waiting = {id(node): sum(id(needed) in among for _, needed in node.needs) for node in nodes}
-    users: dict[int, list[Node]] = {}
-    for node in nodes:
-        for _, needed in node.needs:
-            users.setdefault(id(needed), []).append(node)
-    ordered = [node for node in nodes if not waiting[id(node)]]
-    for node in ordered:
-        for user in users.get(id(node), ()):
-            waiting[id(user)] -= 1
-            if not waiting[id(user)]:
-                ordered.append(user)
-    stuck = {id(node): node for node in nodes if waiting[id(node)]}
-    problems.extend(_cycles(stuck))
-    return ordered
-
-
-def _cycles(stuck: dict[int, Node]) -> list[GraphError]:
-    """The cycles among nodes, so many that each node on a cycle is named at least once or reaches one."""
-    problems: list[GraphError] = []
-    done: set[int] = set()
-    for start in stuck.values():
-        path: list[Node] = []
-        places: dict[int, int] = {}
-        node: Node | None = start
-        # Each stuck node needs another that is stuck: following one need always ends in a cycle.
-        while node is not None and id(node) not in done:
-            if id(node) in places:
-                names = [each.name for each in (*path[places[id(node)] :], node)]
-                problems.append(
-                    CircularDependency(
-                        f"{' -> '.join(names)} is a cycle; let one of them take a factory, or split what "
-                        "they share into a third."
-                    )
-                )
-                break
-            places[id(node)] = len(path)
-            path.append(node)
-            node = next(
-                (needed for _, needed in node.needs if id(needed) in stuck and id(needed) not in done), None
-            )
-        done.update(places)
-    return problems
-
-
-def service_of(parameter: inspect.Parameter, annotation: Any) -> tuple[Any, Hashable, bool]:
-    """The service that a parameter asks for, its key, and whether None would do."""
-    key: Hashable = None
-    service: Any = None
-    optional = False
-    if isinstance(parameter.default, Injection):
-        service, key = parameter.default.service, parameter.default.key
-    while True:
-        origin = get_origin(annotation)
-        if origin is Annotated:
-            annotation, *metadata = get_args(annotation)
-            for item in metadata:
-                if isinstance(item, Keyed):
-                    key = item.key
-                elif isinstance(item, Injection):
-                    service, key = item.service or service, item.key
-        elif origin in (Union, types.UnionType) and type(None) in get_args(annotation):
-            members = [member for member in get_args(annotation) if member is not type(None)]
-            if len(members) != 1:
-                break
-            annotation, optional = members[0], True
-        else:
-            break
-    return service or annotation, key, optional
-
-
-def _listed(service: Any) -> Any:
-    """The item of a list of services, or None."""
-    arguments = get_args(service)
-    if get_origin(service) in _LISTS and len(arguments) == 1 and arguments[0] not in _VALUES:
-        return arguments[0]
-    return None
 
 
 def _recipe_of(closed: Closed) -> Recipe:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .cells import MISSING
 from .teardown import Left, enter, enter_async, leave, leave_async
@@ -19,12 +19,13 @@ Place = Literal["loop", "thread", "inline", "any"]
 
 
 class Step:
-    """One provider of a plan. It reads the values at `arguments` and `keywords`, and writes the one at `position`."""
+    """One provider of a plan: reads the values at `arguments` and `keywords`, writes that at `position`."""
 
     __slots__ = (
         "app_value",
         "arguments",
         "call",
+        "container",
         "keywords",
         "kind",
         "name",
@@ -46,6 +47,7 @@ class Step:
         arguments: tuple[int, ...] = (),
         keywords: tuple[tuple[str, int], ...] = (),
         service: tuple[Any, Hashable] | None = None,
+        container: Container | None = None,
         scoped: bool = False,
         app_value: AppValue | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class Step:
         self.keywords = keywords
         self.service: Any = service
         # Of a service: whether it belongs to the request's scope of the container.
+        self.container: Any = container
         self.scoped = scoped
         self.app_value: Any = app_value
         self.position = -1
@@ -76,15 +79,12 @@ class DependencyPlan:
     `needs_exits` says whether `run` must be given an `Exits`; most plans need none.
     """
 
-    __slots__ = ("ends_in_thread", "needs_exits", "segments", "steps")
+    __slots__ = ("needs_exits", "segments", "steps")
 
     def __init__(self, steps: tuple[Step, ...], segments: tuple[tuple[bool, tuple[Step, ...]], ...]) -> None:
         self.steps = steps
         self.segments = segments
-        self.needs_exits = any(
-            step.kind in ("generator", "async_generator") or step.kind == "service" for step in steps
-        )
-        self.ends_in_thread = segments[-1][0]
+        self.needs_exits = any(step.kind in ("generator", "async_generator") or step.scoped for step in steps)
 
 
 def plan_of(steps: Sequence[Step]) -> DependencyPlan:
@@ -101,7 +101,7 @@ def plan_of(steps: Sequence[Step]) -> DependencyPlan:
 class Exits:
     """What a request leaves behind to be torn down, and its scope of the container.
 
-    exits = Exits(in_thread, container) if plan.needs_exits else None
+    exits = Exits(in_thread) if plan.needs_exits else None
     try:
         await run(plan, values, exits, in_thread)
         response = respond(await handler(values))
@@ -116,32 +116,34 @@ class Exits:
         await exits.close_request()
     """
 
-    __slots__ = ("_call", "_container", "_in_thread", "_request", "_scope")
+    __slots__ = ("_call", "_failed", "_in_thread", "_request", "_scope")
 
-    def __init__(self, in_thread: InThread | None = None, container: Container | None = None) -> None:
+    def __init__(self, in_thread: InThread | None = None) -> None:
         self._in_thread = in_thread
-        self._container = container
+        self._failed: BaseException | None = None
         self._scope: Scope | None = None
         # Generators, each with whether it is left in a thread.
         self._call: list[tuple[Left, bool]] = []
         self._request: list[tuple[Left, bool]] = []
 
-    @property
-    def scope(self) -> Scope:
+    def scope(self, container: Container) -> Scope:
         """The request's scope of the container, opened when it is first needed."""
         if self._scope is None:
-            assert self._container is not None
-            self._scope = self._container.scope()
+            self._scope = container.scope()
         return self._scope
-
-    @property
-    def container(self) -> Container:
-        assert self._container is not None
-        return self._container
 
     def push(self, generator: Left, step: Step) -> None:
         stack = self._call if step.scope == "call" else self._request
-        stack.append((generator, step.place == "thread"))
+        left = (generator, step.place == "thread")
+        stack.append(left)
+        if self._failed is not None:
+            # The request was cancelled while this ran in a thread; nobody else will leave the generator.
+            try:
+                stack.remove(left)
+            except ValueError:
+                return
+            leave(cast(Generator[Any, None, None], generator), self._failed)
+            raise self._failed
 
     async def close_call(self) -> None:
         """Before the response is sent. What it raises must go to `fail`."""
@@ -153,6 +155,7 @@ class Exits:
 
     async def fail(self, error: BaseException) -> BaseException:
         """Tear everything down after an error; the error that is left, to be raised by the caller."""
+        self._failed = error
         last = await self._unwind(self._call, error)
         last = await self._unwind(self._request, last)
         return await self._close_scope(last) or error
@@ -215,8 +218,7 @@ async def run(
             if kind == "coroutine":
                 values[step.position] = await step.invoke(values)
             elif kind == "service":
-                assert exits is not None
-                source = exits.scope if step.scoped else exits.container
+                source = exits.scope(step.container) if step.scoped and exits is not None else step.container
                 values[step.position] = await source.get(*step.service)
             elif kind == "app":
                 value = step.app_value.value

@@ -176,8 +176,8 @@ class ForeignKeyField(Field):
         key = self.to._meta.pk
         if self.kind and key.kind != self.kind:
             raise ModelError(
-                f"{self.label} holds a {self.kind} and {key.label} is a {key.kind}. Annotate it with the type "
-                "of that key, or declare the other model first and give the class itself."
+                f"{self.label} holds a {self.kind} and {key.label} is a {key.kind}. Annotate it with the "
+                "type of that key, or declare the other model first and give the class itself."
             )
         return self.to
 
@@ -188,8 +188,8 @@ class ForeignKeyField(Field):
             return getattr(module, last)
         except (ImportError, AttributeError, KeyError):
             raise ModelError(
-                f"{self.label} refers to `{name}`, which is not found in `{path or self.module}`. Give the "
-                "class itself, a dotted path, or a function that returns it."
+                f"{self.label} refers to `{name}`, which is not found in `{path or self.module}`. "
+                "Give the class itself, a dotted path, or a function that returns it."
             ) from None
 
     def column(self) -> Column:

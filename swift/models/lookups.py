@@ -243,6 +243,24 @@ def allowed(name: str, field: Field, kind: Kind | None, operator: str) -> None:
         raise FieldError(f"`{name}`: `{operator}` looks into JSON, and {field.label} is `{kind}`.")
 
 
+def value_type(options: Options, name: str) -> Any:
+    """The type of the values `name` compares with: what a filter of a request converts its text to.
+
+    `age__gte` has `int`, `age__in` `list[int]`, `name__isnull` `bool`, `joined__range` a pair of datetimes.
+    """
+    found = resolve(options, name)
+    if found.operator == "isnull":
+        return bool
+    one: Any = Any
+    if found.parts:
+        one = {"date": date, "time": time}.get(found.parts[-1], int)
+    elif found.json is None and found.field is not None:
+        one = found.field.type
+    if found.operator == "range":
+        return tuple[one, one]
+    return list[one] if found.operator in ("in", "overlap") else one
+
+
 def refuse(options: Options, name: str, field: Field, step: str) -> None:
     if isinstance(field, ForeignKeyField) and step not in PARTS:
         target = field.target()._meta

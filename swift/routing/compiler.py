@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from swift._speedups.router import Tree
+from swift.di import AppScope, Container, GraphError
+from swift.di.graph import DependencyGraph
 from swift.http import Response, UploadFile
 
 from . import refusals
 from .endpoint import Endpoint, ErrorHandlers, Guard, Middleware, default_encoder, rejection
-from .dependencies import DependencyBuilder
 from .pipeline import build_pipeline, core_of
 from .plan import SignatureError, SlotReader, handler_hints, split_annotated
 from .router import Placed
@@ -33,9 +34,10 @@ class Inherited(msgspec.Struct, frozen=True):
     guards: tuple[Guard, ...] = ()
     error_handlers: ErrorHandlers = {}
     max_body_size: int = -1
-    container: Any = None
+    container: Container | None = None
+    app_scope: AppScope | None = None
+    overrides: Mapping[Callable[..., Any], Callable[..., Any]] = {}
     in_thread: Callable[..., Awaitable[Any]] | None = None
-    wrap: Callable[[Any], Any] | None = None
 
 
 def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
@@ -51,12 +53,21 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     if route.receiver is not None:
         parameters.pop(0)
         positional.append(reader.add_receiver(route.receiver, route.action or route.name))
-    graph = DependencyBuilder(reader, inherited)
+    graph = DependencyGraph(
+        reader.add,
+        reader.add_later,
+        container=inherited.container,
+        app_scope=inherited.app_scope,
+        overrides=inherited.overrides,
+    )
     for parameter in parameters:
         annotation = hints.get(parameter.name, inspect.Parameter.empty)
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise SignatureError(f"{describe} takes `{parameter}`; name each parameter it needs.")
-        position = graph.position_of(parameter, annotation)
+        try:
+            position = graph.position_of(parameter, annotation)
+        except GraphError as error:
+            raise SignatureError(f"{describe}: {error}") from error
         if position is None:
             position = reader.add(parameter, annotation)
         if parameter.kind is parameter.KEYWORD_ONLY:

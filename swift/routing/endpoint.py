@@ -8,12 +8,12 @@ before a byte of the body is read.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 
 from swift._speedups.kernel import Plan
+from swift.di.running import DependencyPlan, Exits, run
 from swift.http import ErrorDetail, Problem, Request, Response, StreamingResponse
 from swift.http.request import malformed_body
 from swift.schemas import DECODE_ERRORS
@@ -46,7 +46,7 @@ class Endpoint(Plan):
     )
 
     body: BodySpec | None
-    dependencies: Any
+    dependencies: DependencyPlan | None
     error_handlers: ErrorHandlers
     form_slots: list[Any]
     guards: tuple[Guard, ...]
@@ -72,7 +72,7 @@ class Endpoint(Plan):
         if self.dependencies is None:
             response: Response = self.response(await self._call(values))
             return response
-        return await self._with_dependencies(request, values)
+        return await self._with_dependencies(self.dependencies, request, values)
 
     async def _call(self, values: list[Any]) -> Any:
         if self.handler_kind == "coroutine":
@@ -85,22 +85,23 @@ class Endpoint(Plan):
             return StreamingResponse(lines(result, self.encode), self.status, media_type=self.stream_media_type)
         return result
 
-    async def _with_dependencies(self, request: Request, values: list[Any]) -> Response:
-        """Run the dependencies around the handler.
-
-        `call` scope ends before the response is sent, `request` scope after it. When the handler
-        fails both end at once and see its exception, so that a transaction can be rolled back.
-        """
-        stack = AsyncExitStack()
+    async def _with_dependencies(self, plan: DependencyPlan, request: Request, values: list[Any]) -> Response:
+        """Run the dependencies around the handler; `swift.di.graph` writes the order of their teardown."""
+        exits = Exits(self.in_thread) if plan.needs_exits else None
         try:
-            async with AsyncExitStack() as call_stack:
-                await self.dependencies(request, values, call_stack, stack)
-                response: Response = self.response(await self._call(values))
+            if self.handler_kind == "thread":
+                result = await run(plan, values, exits, self.in_thread, self.invoke)
+            else:
+                await run(plan, values, exits, self.in_thread)
+                result = await self._call(values)
+            response: Response = self.response(result)
+            if exits is not None:
+                await exits.close_call()
         except BaseException as error:
-            if not await stack.__aexit__(type(error), error, error.__traceback__):
+            if exits is None:
                 raise
-            raise
-        request.stack = stack
+            raise await exits.fail(error) from None
+        request.exits = exits
         return response
 
     async def _bind_form(self, request: Request, values: list[Any]) -> None:

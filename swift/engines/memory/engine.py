@@ -65,7 +65,7 @@ class MemoryRunner:
 
     async def fetch_json(self, command: Any, values: Values) -> bytes:
         async with self.turn():
-            return self.run(command, values)[1][0]  # type: ignore[no-any-return]
+            return self.run(command, values)[1][0][0]  # type: ignore[no-any-return]
 
     async def fetch_all(self, commands: Sequence[tuple[Any, Values]]) -> list[list[Any]]:
         async with self.turn():
@@ -198,7 +198,7 @@ class MemoryEngine(MemoryRunner):
                 }
                 for row in rows(values)
             ]
-            return 0, [encode(objects)]
+            return 0, [(encode(objects),)]
 
         return run
 

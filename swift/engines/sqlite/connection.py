@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Location:
         )
         try:
             if self.path is not None and not read_only:
-                connection.execute("PRAGMA journal_mode = WAL")
+                use_wal(connection, self.busy_timeout)
             connection.execute(f"PRAGMA synchronous = {self.synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -56,6 +57,19 @@ class Location:
             connection.close()
             raise
         return connection
+
+
+def use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Switch to WAL. Processes that start at once may refuse one another here, without waiting."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 class Job:
@@ -212,8 +226,9 @@ def commit_together(raw: sqlite3.Connection, batch: list[Job]) -> list[Outcome]:
         return one_by_one(raw, jobs)
     try:
         raw.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error:
-        return one_by_one(raw, jobs)
+    except sqlite3.Error as error:
+        # Another process has kept the lock for all of busy_timeout; waiting once per job would not help.
+        return [(job.future, None, translate(error)) for job in jobs]
     outcomes: list[Outcome] = []
     for job in jobs:
         outcomes.append(attempt(raw, job))
