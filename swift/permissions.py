@@ -64,7 +64,9 @@ class Permission(metaclass=_Composable):
     def __invert__(self) -> Not:
         return Not(self)
 
-    async def evaluate(self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False) -> Verdict:
+    async def evaluate(
+        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
+    ) -> Verdict:
         """The verdict on the request, or with `with_object` on the request and the object."""
         verdict: Verdict = None
         if type(self).has_permission is not Permission.has_permission:
@@ -88,7 +90,9 @@ class All(Permission):
     def __init__(self, *permissions: Permission) -> None:
         self.permissions = permissions
 
-    async def evaluate(self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False) -> Verdict:
+    async def evaluate(
+        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
+    ) -> Verdict:
         verdict: Verdict = True
         for permission in self.permissions:
             found = await permission.evaluate(request, view, obj, with_object=with_object)
@@ -105,7 +109,9 @@ class Either(Permission):
     def __init__(self, *permissions: Permission) -> None:
         self.permissions = permissions
 
-    async def evaluate(self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False) -> Verdict:
+    async def evaluate(
+        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
+    ) -> Verdict:
         verdict: Verdict = False
         for permission in self.permissions:
             found = await permission.evaluate(request, view, obj, with_object=with_object)
@@ -122,7 +128,9 @@ class Not(Permission):
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    async def evaluate(self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False) -> Verdict:
+    async def evaluate(
+        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
+    ) -> Verdict:
         found = await self.permission.evaluate(request, view, obj, with_object=with_object)
         return None if found is None else not found
 
@@ -197,7 +205,9 @@ def instance_of(permission: Any) -> Permission:
         try:
             return permission()
         except TypeError as error:
-            raise TypeError(f"The permission {permission.__name__} needs arguments; give an instance. ({error})") from None
+            raise TypeError(
+                f"The permission {permission.__name__} needs arguments; give an instance. ({error})"
+            ) from None
     if isinstance(permission, Permission):
         return permission
     raise TypeError(f"Expected a Permission or a class of one, got `{permission!r}`.")

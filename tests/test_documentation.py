@@ -35,7 +35,8 @@ class Block(NamedTuple):
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text()
     return [
-        Block(match.group(1), match.group(2), text.count("\n", 0, match.start()) + 2) for match in BLOCK.finditer(text)
+        Block(match.group(1), match.group(2), text.count("\n", 0, match.start()) + 2)
+        for match in BLOCK.finditer(text)
     ]
 
 
@@ -87,7 +88,11 @@ def served(directory: Path) -> Iterator[int]:
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "swift", "run", "app:asgi", "--port", str(port)]
     process = subprocess.Popen(
-        command, cwd=directory, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     try:
         deadline = time.monotonic() + 30

@@ -16,7 +16,9 @@ async def seed() -> None:
     async with asgi.db:
         await asgi.db.create_tables([User])
         if not await User.objects.exists():
-            await User.objects.bulk_create([User(name=name, age=36 + place) for place, name in enumerate(NAMES)])
+            await User.objects.bulk_create(
+                [User(name=name, age=36 + place) for place, name in enumerate(NAMES)]
+            )
 
 
 def main() -> int:

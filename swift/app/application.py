@@ -77,7 +77,9 @@ class App(Router):
             max_body_size = settings.http.max_body_size if max_body_size is None else max_body_size
             trailing_slash = settings.http.trailing_slash if trailing_slash is None else trailing_slash
         if trailing_slash not in ("strict", "redirect", "merge", None):
-            raise ValueError(f"Expected trailing_slash 'strict', 'redirect' or 'merge', got {trailing_slash!r}.")
+            raise ValueError(
+                f"Expected trailing_slash 'strict', 'redirect' or 'merge', got {trailing_slash!r}."
+            )
         self.title = title
         self.version = version
         self.openapi_url = openapi_url
@@ -97,7 +99,11 @@ class App(Router):
         self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._lifespan = lifespan
         self._life = Life(self._live)
-        self._openapi_options: OpenAPIOptions = {"title": title, "version": version, "description": description}
+        self._openapi_options: OpenAPIOptions = {
+            "title": title,
+            "version": version,
+            "description": description,
+        }
         if openapi_options is not None:
             self._openapi_options.update(openapi_options)
         self._documentation: Documentation | None = None
@@ -217,10 +223,14 @@ class App(Router):
             known = ", ".join(sorted({route.name for route in routes})) or "none"
             raise LookupError(f"No route is named {name!r}; there are {known}.")
         fitting = [
-            route for route in found.values() if {item.name for item in route.template.parameters} == params.keys()
+            route
+            for route in found.values()
+            if {item.name for item in route.template.parameters} == params.keys()
         ]
         if len(found) > 1 and len(fitting) != 1:
-            raise LookupError(f"Several paths are named {name!r}: {', '.join(sorted(found))}; name each route.")
+            raise LookupError(
+                f"Several paths are named {name!r}: {', '.join(sorted(found))}; name each route."
+            )
         return (fitting or list(found.values()))[0].template.url(params)
 
     # The OpenAPI document.

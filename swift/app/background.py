@@ -37,7 +37,9 @@ class Background:
                 else:
                     await self._threads.run(partial(function, *args, **kwargs))
             except Exception:
-                logger.exception("Work after a response failed in `%s`.", getattr(function, "__name__", function))
+                logger.exception(
+                    "Work after a response failed in `%s`.", getattr(function, "__name__", function)
+                )
 
     async def drain(self, timeout: float) -> None:
         """Wait for what runs, `timeout` seconds at most; cancel what is late."""

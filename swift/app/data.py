@@ -46,11 +46,15 @@ def refused_change(request: Request, error: Any) -> Response:
     fields = ", ".join(f"`{column}`" for column in error.columns)
     problem: Problem
     if error.kind == "unique":
-        problem = Conflict(f"An object with the same {fields} exists." if fields else "Such an object exists.")
+        problem = Conflict(
+            f"An object with the same {fields} exists." if fields else "Such an object exists."
+        )
     elif error.kind == "foreign_key":
         problem = Conflict("The object refers to one that does not exist, or is still referred to.")
     else:
-        problem = UnprocessableContent(f"The database refused the value of {fields}." if fields else "The database refused a value.")
+        problem = UnprocessableContent(
+            f"The database refused the value of {fields}." if fields else "The database refused a value."
+        )
     return problem.to_response()
 
 

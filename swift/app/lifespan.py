@@ -39,7 +39,9 @@ class Life:
         assert self._started is not None
         await asyncio.shield(self._started)
 
-    async def _live(self, state: dict[str, Any], started: asyncio.Future[None], stopping: asyncio.Event) -> None:
+    async def _live(
+        self, state: dict[str, Any], started: asyncio.Future[None], stopping: asyncio.Event
+    ) -> None:
         async with AsyncExitStack() as stack:
             try:
                 await self._enter(stack, state)

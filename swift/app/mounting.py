@@ -69,5 +69,3 @@ class MountEndpoint(Endpoint):
 
     async def respond(self, request: Request) -> Response:
         return MountedResponse(self.app, mounted_scope(request.scope, self.mount_path, self.state), request)
-
-

@@ -23,7 +23,9 @@ class Threads:
         context = contextvars.copy_context()
         self.waiting_or_running += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, function, *args)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, context.run, function, *args
+            )
         finally:
             self.waiting_or_running -= 1
 

@@ -221,20 +221,26 @@ class Compiler:
         return built.exists()
 
     def native(self, condition: st.Native) -> SQL:
-        from sqlalchemy.sql import visitors
+        """The user's expression, its bound values replaced by places for ours."""
+        from sqlalchemy.sql import operators, visitors
 
-        marks = iter(condition.indexes)
-        places: dict[str, SQL] = {}
+        indexes = dict(zip(condition.names, condition.indexes, strict=True))
 
         def replace(element: Any, **_: Any) -> Any:
+            if isinstance(element, sa.BinaryExpression) and isinstance(element.right, sa.BindParameter):
+                if element.operator in (operators.in_op, operators.not_in_op):
+                    left = visitors.replacement_traverse(element.left, {}, replace)
+                    among = left.in_(self.native_list(indexes[element.right.key]))
+                    return among if element.operator is operators.in_op else sa.not_(among)
             if isinstance(element, sa.BindParameter):
-                if element.key not in places:
-                    places[element.key] = self.bound(next(marks), self.native_value, "the expression")
-                return places[element.key]
+                return self.bound(indexes[element.key], self.native_value, "The expression")
             return None
 
         replaced: SQL = visitors.replacement_traverse(condition.expression, {}, replace)
         return replaced.self_group()
+
+    def native_list(self, index: int) -> sa.Select[Any]:
+        raise NotImplementedError
 
     @staticmethod
     def native_value(value: Any) -> Any:

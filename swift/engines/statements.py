@@ -165,9 +165,10 @@ class Not(Condition, frozen=True, eq=False):
 
 
 class Native(Condition, frozen=True, eq=False):
-    """A SQLAlchemy expression given by the user; its bound values stand at `indexes`."""
+    """A SQLAlchemy expression given by the user; its bound values, by `names`, stand at `indexes`."""
 
     expression: Any
+    names: tuple[str, ...]
     indexes: tuple[int, ...]
 
 

@@ -38,11 +38,18 @@ class Request(_http.Request):
             yield self.cached_body
             return
         if self.consumed:
-            raise RuntimeError("The body of this request was already streamed; read it once, or use `await request.body()`.")
+            raise RuntimeError(
+                "The body of this request was already streamed; read it once, or use `await request.body()`."
+            )
         self.consumed = True
         limit = self.max_body_size
         announced = self.header(b"content-length")
-        if 0 <= limit and announced is not None and announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
+        if (
+            limit >= 0
+            and announced is not None
+            and announced.isdigit()
+            and (len(announced) > 18 or int(announced) > limit)
+        ):
             raise too_large(limit)
         received = 0
         while True:
@@ -82,7 +89,10 @@ class Request(_http.Request):
         length = self.header(b"content-length")
         if length is not None:
             return length != b"0"
-        return self.method not in ("GET", "HEAD", "OPTIONS", "DELETE") or self.header(b"transfer-encoding") is not None
+        return (
+            self.method not in ("GET", "HEAD", "OPTIONS", "DELETE")
+            or self.header(b"transfer-encoding") is not None
+        )
 
     async def body(self) -> bytes:
         """The whole body; kept, so that it can be asked for again."""

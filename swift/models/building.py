@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from swift.engines import statements as st
 from swift.engines.schema import Column, Kind
-from swift.models.conditions import path_of
+from swift.models.conditions import Native, path_of
 from swift.models.errors import FieldError
 from swift.models.lookups import IS_NOT_NULL, IS_NULL, NULL, PARTS, RANGE, VALUE, Path, resolve
 from swift.models.shape import PLAIN, Extras
@@ -99,11 +99,10 @@ class Builder:
                 return self.native(node[1])
         return self.leaf(node[0], node[1])
 
-    def native(self, native: Any) -> st.Condition:
-        count = len(native.expression._generate_cache_key().bindparams)
-        indexes = tuple(range(self.index, self.index + count))
-        self.index += count
-        return st.Native(native.expression, indexes)
+    def native(self, native: Native) -> st.Condition:
+        indexes = tuple(range(self.index, self.index + len(native.names)))
+        self.index += len(indexes)
+        return st.Native(native.expression, native.names, indexes)
 
     def leaf(self, name: str, how: Any) -> st.Condition:
         path = path_of(name, self.options, self.shapes)

@@ -20,11 +20,12 @@ Annotations = tuple[tuple[str, Any], ...]
 class Native:
     """A SQLAlchemy condition in a shape; equal to another that differs in bound values only."""
 
-    __slots__ = ("expression", "key")
+    __slots__ = ("expression", "key", "names")
 
-    def __init__(self, expression: Any, key: Any) -> None:
+    def __init__(self, expression: Any, key: Any, names: tuple[str, ...]) -> None:
         self.expression = expression
         self.key = key
+        self.names = names
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -63,7 +64,9 @@ def native(expression: Any) -> tuple[Node, tuple[Any, ...]]:
     key = expression._generate_cache_key()
     if key is None:
         raise FieldError("This SQLAlchemy expression cannot be cached; use filter(name=value) or Q.")
-    return ("native", Native(expression, key.key)), tuple(bound.effective_value for bound in key.bindparams)
+    names = tuple(bound.key for bound in key.bindparams)
+    values = tuple(bound.effective_value for bound in key.bindparams)
+    return ("native", Native(expression, key.key, names)), values
 
 
 def path_of(name: str, options: Options, annotations: Annotations) -> Path:

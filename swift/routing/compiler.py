@@ -5,7 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from types import NoneType
 from typing import Any, get_args, get_origin
 
@@ -127,7 +135,8 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     if inherited.in_thread is not None:
         endpoint.in_thread = inherited.in_thread
     endpoint.form_slots = [
-        (slot, next(p for p in reader.parameters if p.source == "form" and p.alias.encode() == slot.name)) for slot in forms
+        (slot, next(p for p in reader.parameters if p.source == "form" and p.alias.encode() == slot.name))
+        for slot in forms
     ]
     endpoint.stream_media_type = stream_media_type(returns, route.media_type)
     endpoint.pipeline = build_pipeline((*inherited.middleware, *route.middleware), core_of(endpoint))
@@ -241,7 +250,9 @@ def compile_routes(
         for route in routes:
             if route.path != "/":
                 for target in trees_of(route.host, tree, hosts):
-                    add_endpoint(target, other_slash(route.template.segments), sorted(route.methods), route.plan)
+                    add_endpoint(
+                        target, other_slash(route.template.segments), sorted(route.methods), route.plan
+                    )
     return Compiled(tree, hosts or None, routes)
 
 

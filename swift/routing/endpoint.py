@@ -82,7 +82,9 @@ class Endpoint(Plan):
         else:
             result = self.invoke(values)
         if self.handler_kind == "stream":
-            return StreamingResponse(lines(result, self.encode), self.status, media_type=self.stream_media_type)
+            return StreamingResponse(
+                lines(result, self.encode), self.status, media_type=self.stream_media_type
+            )
         return result
 
     async def _with_dependencies(self, plan: DependencyPlan, request: Request, values: list[Any]) -> Response:

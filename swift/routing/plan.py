@@ -101,7 +101,7 @@ class SlotReader:
             )
         if marker is not None and marker.source == "query" and is_struct(bare):
             return self._add_group(bare)
-        if marker is None and is_body_type(bare) or marker is not None and marker.source == "body":
+        if (marker is None and is_body_type(bare)) or (marker is not None and marker.source == "body"):
             return self._add_body(parameter, annotation, marker)
         return self._add_text(parameter, annotation, marker)
 
@@ -122,7 +122,9 @@ class SlotReader:
         self, parameter: inspect.Parameter, index: int, annotation: Any, marker: Marker | None
     ) -> int:
         declared = self.template.parameters[index]
-        typed = declared.type if annotation is inspect.Parameter.empty else with_constraints(annotation, marker)
+        typed = (
+            declared.type if annotation is inspect.Parameter.empty else with_constraints(annotation, marker)
+        )
         described = self._describe(parameter, "path", declared.name, typed, marker, required=True)
         converted = declared.type is Any or (typed is declared.type and typed is not str)
         kind, bounds = ("as_is", {}) if converted else text_kind(typed)
@@ -130,7 +132,13 @@ class SlotReader:
             kind, bounds = "converted", {}
         convert, explain = conversion(described)
         return self._add_slot(
-            source="path", kind=kind, index=index, name=declared.name.encode(), convert=convert, explain=explain, **bounds
+            source="path",
+            kind=kind,
+            index=index,
+            name=declared.name.encode(),
+            convert=convert,
+            explain=explain,
+            **bounds,
         )
 
     def _add_body(self, parameter: inspect.Parameter, annotation: Any, marker: Marker | None) -> int:
@@ -139,7 +147,9 @@ class SlotReader:
                 f"{self.describe} declares more than one body; join `{parameter.name}` and the other in one Schema."
             )
         if any(known.source == "form" for known in self.parameters):
-            raise SignatureError(f"{self.describe} declares a JSON body beside form fields; a request has one body.")
+            raise SignatureError(
+                f"{self.describe} declares a JSON body beside form fields; a request has one body."
+            )
         required, default = requirement(parameter, marker)
         typed = with_constraints(annotation, marker)
         self.body = BodySpec(
@@ -154,15 +164,23 @@ class SlotReader:
     def _add_text(self, parameter: inspect.Parameter, annotation: Any, marker: Marker | None) -> int:
         source: Source = marker.source if marker is not None else "query"  # type: ignore[assignment]
         if source == "form" and self.body is not None:
-            raise SignatureError(f"{self.describe} declares form fields beside a JSON body; a request has one body.")
+            raise SignatureError(
+                f"{self.describe} declares form fields beside a JSON body; a request has one body."
+            )
         alias = marker.alias if marker is not None and marker.alias else parameter.name
         if source == "header" and not (marker and marker.alias):
             alias = alias.replace("_", "-")
         typed = str if annotation is inspect.Parameter.empty else with_constraints(annotation, marker)
         required, default = requirement(parameter, marker)
-        described = self._describe(parameter, source, alias, typed, marker, required=required, default=default)
+        described = self._describe(
+            parameter, source, alias, typed, marker, required=required, default=default
+        )
         for position, slot in enumerate(self.slots):
-            if slot.name == alias.encode() and described in self.parameters and slot.source == SOURCE_NUMBERS[source]:
+            if (
+                slot.name == alias.encode()
+                and described in self.parameters
+                and slot.source == SOURCE_NUMBERS[source]
+            ):
                 return position
         convert, explain = conversion(described)
         many = is_collection(typed)
@@ -252,7 +270,9 @@ def fields_of(query: bytes) -> dict[str, list[str]]:
         for name, value in parse_pairs(query):
             fields.setdefault(name, []).append(value)
     except UnicodeDecodeError:
-        raise InvalidParameter([ErrorDetail("/query", "encoding", "The query string is not UTF-8.")]) from None
+        raise InvalidParameter(
+            [ErrorDetail("/query", "encoding", "The query string is not UTF-8.")]
+        ) from None
     except ValueError as error:
         raise InvalidParameter([ErrorDetail("/query", "too_long", str(error))]) from None
     return fields
@@ -265,7 +285,9 @@ def explain_group(error: Exception | None) -> Sequence[ErrorDetail]:
 
 def description_of(typed: Any) -> str | None:
     """The description in the msgspec.Meta of a type, if there is one."""
-    return next((item.description for item in split_annotated(typed)[1] if isinstance(item, msgspec.Meta)), None)
+    return next(
+        (item.description for item in split_annotated(typed)[1] if isinstance(item, msgspec.Meta)), None
+    )
 
 
 def split_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -382,10 +404,18 @@ def conversion(
 
     def explain(error: Exception | None) -> Sequence[ErrorDetail]:
         if error is None:
-            return [ErrorDetail(pointer, "missing", f"The {parameter.source} parameter `{parameter.alias}` is missing.")]
+            return [
+                ErrorDetail(
+                    pointer, "missing", f"The {parameter.source} parameter `{parameter.alias}` is missing."
+                )
+            ]
         if isinstance(error, InvalidParameter):
             return error.errors
-        return [ErrorDetail(pointer, "encoding", f"The {parameter.source} parameter `{parameter.alias}` is not UTF-8.")]
+        return [
+            ErrorDetail(
+                pointer, "encoding", f"The {parameter.source} parameter `{parameter.alias}` is not UTF-8."
+            )
+        ]
 
     return convert, explain
 

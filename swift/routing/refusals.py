@@ -29,7 +29,11 @@ def content_type(plan: Any, announced: bytes | None, headers: list[tuple[bytes, 
     else:
         media_type, parameters = parse_parameters(announced.decode("latin-1"))
         charset = parameters.get("charset", "utf-8").lower()
-        json = "application/json" in accepted and media_type.startswith("application/") and media_type.endswith("+json")
+        json = (
+            "application/json" in accepted
+            and media_type.startswith("application/")
+            and media_type.endswith("+json")
+        )
         if (media_type in accepted or json) and charset in ("utf-8", "utf8", "us-ascii"):
             return None
         detail = f"This resource reads {' or '.join(accepted)}" + (

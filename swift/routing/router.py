@@ -71,7 +71,9 @@ class Router:
 
     # Declaring.
 
-    def route(self, path: str, methods: Iterable[str] = ("GET",), **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def route(
+        self, path: str, methods: Iterable[str] = ("GET",), **options: Unpack[RouteOptions]
+    ) -> Callable[[H], H]:
         """Serve `path` by the decorated function for the given methods."""
 
         def register(handler: H) -> H:
@@ -107,12 +109,18 @@ class Router:
         return self.route(path, ("QUERY",), **options)
 
     def add_route(
-        self, path: str, handler: Callable[..., Any], methods: Iterable[str] = ("GET",), **options: Unpack[RouteOptions]
+        self,
+        path: str,
+        handler: Callable[..., Any],
+        methods: Iterable[str] = ("GET",),
+        **options: Unpack[RouteOptions],
     ) -> Route:
         """Register a handler; RouteConflict when the path and a method are already served."""
         methods = tuple(method.upper() for method in methods)
         if not methods or any(not method or not _METHOD.issuperset(method) for method in methods):
-            raise ValueError(f"The route {path!r} has the methods {methods!r}; give at least one, such as GET.")
+            raise ValueError(
+                f"The route {path!r} has the methods {methods!r}; give at least one, such as GET."
+            )
         if not callable(handler):
             raise TypeError(f"The handler of {path!r} is a `{type(handler).__name__}`, not a function.")
         template = parse_template(self.prefix + path if self.prefix else path, self.converters)
@@ -129,7 +137,10 @@ class Router:
         prefix = self.prefix + _checked_prefix(prefix)
         parent = (prefix, self)
         self._claim(
-            [(host, prefix + path, method, name) for (host, _, method), (path, name) in router._claims.items()],
+            [
+                (host, prefix + path, method, name)
+                for (host, _, method), (path, name) in router._claims.items()
+            ],
             router.converters,
         )
         router._parents.append(parent)
@@ -142,7 +153,9 @@ class Router:
         self._mounts.append(Mount(path, app, name, self.host))
 
     def _claim(
-        self, wanted: list[tuple[str | None, str, str, str]], converters: Mapping[str, Converter] | None = None
+        self,
+        wanted: list[tuple[str | None, str, str, str]],
+        converters: Mapping[str, Converter] | None = None,
     ) -> None:
         """Reserve paths and methods here and in every router above; nothing is reserved when one is taken."""
         known = {**self.converters, **(converters or {})}

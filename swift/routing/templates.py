@@ -17,7 +17,14 @@ from swift._speedups.router import KINDS
 Converter = Callable[[str], Any]
 
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
-_TYPES: dict[str, type] = {"int": int, "float": float, "date": date, "uuid": uuid.UUID, "str": str, "path": str}
+_TYPES: dict[str, type] = {
+    "int": int,
+    "float": float,
+    "date": date,
+    "uuid": uuid.UUID,
+    "str": str,
+    "path": str,
+}
 _CUSTOM_KIND = 4
 _SAFE = "-._~!$'()*,;:@"
 
@@ -43,10 +50,16 @@ class Template(msgspec.Struct, frozen=True):
         wanted = {parameter.name for parameter in self.parameters}
         if wanted != params.keys():
             missing, unknown = sorted(wanted - params.keys()), sorted(params.keys() - wanted)
-            told = [f"{what} {', '.join(names)}" for what, names in (("needs", missing), ("has no", unknown)) if names]
+            told = [
+                f"{what} {', '.join(names)}"
+                for what, names in (("needs", missing), ("has no", unknown))
+                if names
+            ]
             raise ValueError(f"The path {self.path} {' and '.join(told)}.")
         return "".join(
-            quote(piece, safe=_SAFE + "/") if isinstance(piece, str) else _fill(self.path, piece, params[piece.name])
+            quote(piece, safe=_SAFE + "/")
+            if isinstance(piece, str)
+            else _fill(self.path, piece, params[piece.name])
             for piece in self.pieces
         )
 
@@ -54,11 +67,15 @@ class Template(msgspec.Struct, frozen=True):
 def _fill(path: str, parameter: PathParameter, value: Any) -> str:
     text = value.isoformat() if isinstance(value, date) else str(value)
     if not text:
-        raise ValueError(f"The parameter {parameter.name} of {path} is empty; a path parameter has at least one character.")
+        raise ValueError(
+            f"The parameter {parameter.name} of {path} is empty; a path parameter has at least one character."
+        )
     if parameter.converter == "path":
         return quote(text, safe=_SAFE + "/")
     if "/" in text:
-        raise ValueError(f"The parameter {parameter.name} of {path} holds a slash; declare it as {{{parameter.name}:path}}.")
+        raise ValueError(
+            f"The parameter {parameter.name} of {path} holds a slash; declare it as {{{parameter.name}:path}}."
+        )
     return quote(text, safe=_SAFE)
 
 
@@ -68,8 +85,14 @@ def parse_template(path: str, converters: Mapping[str, Converter] | None = None)
         raise ValueError(f"The path {path!r} does not start with a slash; write {'/' + path!r}.")
     if "?" in path or "#" in path:
         raise ValueError(f"The path {path!r} holds `?` or `#`; a path ends before its query string.")
-    if path.count("{") != path.count("}") or "{" in _PARAMETER.sub("", path) or "}" in _PARAMETER.sub("", path):
-        raise ValueError(f"The path {path!r} has an unmatched brace; write parameters as {{name}} or {{name:int}}.")
+    if (
+        path.count("{") != path.count("}")
+        or "{" in _PARAMETER.sub("", path)
+        or "}" in _PARAMETER.sub("", path)
+    ):
+        raise ValueError(
+            f"The path {path!r} has an unmatched brace; write parameters as {{name}} or {{name:int}}."
+        )
     pieces: list[str | PathParameter] = []
     parameters: list[PathParameter] = []
     end = 0
@@ -80,7 +103,9 @@ def parse_template(path: str, converters: Mapping[str, Converter] | None = None)
             raise ValueError(f"The path {path!r} has two parameters side by side; put text between them.")
         parameter = _parse_parameter(path, match.group(1), converters or {})
         if any(other.name == parameter.name for other in parameters):
-            raise ValueError(f"The path {path!r} names the parameter {parameter.name!r} twice; rename one of them.")
+            raise ValueError(
+                f"The path {path!r} names the parameter {parameter.name!r} twice; rename one of them."
+            )
         pieces.append(parameter)
         parameters.append(parameter)
         end = match.end()
@@ -102,7 +127,9 @@ def _parse_parameter(path: str, declaration: str, converters: Mapping[str, Conve
     return PathParameter(name, converter, _TYPES.get(converter, Any))
 
 
-def _segments(path: str, pieces: list[str | PathParameter], converters: Mapping[str, Converter]) -> tuple[Any, ...]:
+def _segments(
+    path: str, pieces: list[str | PathParameter], converters: Mapping[str, Converter]
+) -> tuple[Any, ...]:
     """What the tree takes: literal bytes, and for each segment with parameters its edge `(pieces, rank)`."""
     segments: list[Any] = []
     edge: list[Any] = []
@@ -118,13 +145,17 @@ def _segments(path: str, pieces: list[str | PathParameter], converters: Mapping[
         if isinstance(piece, PathParameter):
             kind = KINDS.get(piece.converter, _CUSTOM_KIND)
             if piece.converter == "path" and edge:
-                raise ValueError(f"The `path` parameter of {path!r} shares its segment; give it a segment of its own.")
+                raise ValueError(
+                    f"The `path` parameter of {path!r} shares its segment; give it a segment of its own."
+                )
             edge.append((kind, converters.get(piece.converter)))
             continue
         head, slash, rest = piece.partition("/")
         if edge and head:
             if edge[0][0] == KINDS["path"]:
-                raise ValueError(f"The `path` parameter of {path!r} is followed by text; put a slash behind it.")
+                raise ValueError(
+                    f"The `path` parameter of {path!r} is followed by text; put a slash behind it."
+                )
             edge.append(head.encode())
             if slash:
                 close_edge()

@@ -44,7 +44,11 @@ def input_struct(
     members: list[Any] = []
     for field in writable(model, fields, exclude):
         default = field.struct_default()
-        members.append((field.name, field.annotation) if default is msgspec.NODEFAULT else (field.name, field.annotation, default))
+        members.append(
+            (field.name, field.annotation)
+            if default is msgspec.NODEFAULT
+            else (field.name, field.annotation, default)
+        )
     return define(model, f"{model.__name__}Input", members)
 
 

@@ -117,7 +117,9 @@ class ModelViewSet(ViewSet):
     async def get_object(self) -> Any:
         """The object of the URL: 404 when it is not among `get_queryset`, 401 or 403 when permissions refuse it."""
         try:
-            obj = await self.get_queryset().get(**{self.lookup_name: self.request.path_params[self.lookup_name]})
+            obj = await self.get_queryset().get(
+                **{self.lookup_name: self.request.path_params[self.lookup_name]}
+            )
         except self.model.DoesNotExist:
             raise NotFound(f"There is no such {self.model._meta.verbose_name}.") from None
         await self.check_object_permissions(obj)
@@ -149,9 +151,7 @@ class NoQuery(msgspec.Struct):
 
 def given(data: msgspec.Struct) -> dict[str, Any]:
     """The fields that were sent, by name."""
-    return {
-        name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET
-    }
+    return {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
 
 
 class ReadOnlyModelViewSet(ModelViewSet):

@@ -67,6 +67,8 @@ def _annotations(viewset: type[ViewSet], handler: Any, describe: str) -> dict[st
         if placeholder is not None:
             resolved = viewset.resolve(placeholder)
             if resolved is Any and name != "return":
-                raise SignatureError(f"{describe} takes `{name}`, whose type only a ModelViewSet with a model knows.")
+                raise SignatureError(
+                    f"{describe} takes `{name}`, whose type only a ModelViewSet with a model knows."
+                )
             found[name] = resolved
     return found

@@ -77,4 +77,6 @@ class ViewSet:
 
     async def check_object_permissions(self, obj: Any) -> None:
         """Raise 401 or 403 unless the permissions of the running action say yes to the object."""
-        await check_object(compose(self.request.route.route.permission_classes or ()), self.request, self, obj)
+        await check_object(
+            compose(self.request.route.route.permission_classes or ()), self.request, self, obj
+        )

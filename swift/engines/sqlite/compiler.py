@@ -54,6 +54,10 @@ class SQLiteCompiler(Compiler):
     def native_value(value: Any) -> Any:
         return storage(None, None, stored=False)(value)
 
+    def native_list(self, index: int) -> sa.Select[Any]:
+        array = self.bound(index, each(self.native_value), "The expression")
+        return sa.select(sa.func.json_each(array).table_valued("value").c.value)
+
     # Comparisons
 
     def relation(self, operator: str, left: st.Expression, right: st.Expression) -> SQL:
