@@ -59,7 +59,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest tests/test_documentation.py

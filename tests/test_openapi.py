@@ -421,7 +421,7 @@ def test_type_without_a_schema_is_named_with_its_route() -> None:
     async def get_wrong():  # type: ignore[no-untyped-def]
         ...
 
-    app.get("/wrong", returns=Wrong)(get_wrong)
+    app.get("/wrong", annotations={"return": Wrong})(get_wrong)
     with pytest.raises(
         ValueError, match=r"GET /wrong \(.*get_wrong\) cannot be documented: .*must be tagged"
     ):

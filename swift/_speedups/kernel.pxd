@@ -48,6 +48,8 @@ cdef class Plan:
     cdef readonly tuple arguments
     cdef readonly tuple keywords
     cdef Py_ssize_t body_position
+    # Where errors found before the body or the form wait for theirs; -1 when neither is read.
+    cdef Py_ssize_t error_position
     cdef readonly object decode_body
     cdef readonly str name
     cdef readonly tuple path_names

@@ -231,12 +231,16 @@ cdef class Plan:
         self.query_slots = []
         self.other_slots = []
         self.body_position = -1
+        self.error_position = -1
         for slot in self.slots:
             if slot.source == QUERY:
                 self.query_slots.append(slot)
             elif slot.source == BODY:
                 self.body_position = slot.position
-            elif slot.source != FORM and slot.source != LATER:
+                self.error_position = slot.position
+            elif slot.source == FORM:
+                self.error_position = slot.position
+            elif slot.source != LATER:
                 self.other_slots.append(slot)
         self.reads_body = self.body_position >= 0
         self.path_only = self.slot_count > 0 and self.arguments is None and self.keywords is None
@@ -371,10 +375,10 @@ cdef class Plan:
         if PyList_GET_SIZE(self.query_slots):
             self.bind_query(scope, values, errors)
         if PyList_GET_SIZE(errors):
-            # The body may hold errors too; `Pending.with_body` and `bind` add them to these.
-            if self.body_position < 0:
+            # The body or the form may hold errors too, which are told with these.
+            if self.error_position < 0:
                 raise self.reject(errors, None)
-            values[self.body_position] = errors
+            values[self.error_position] = errors
         return values
 
     cdef int check_accept(self, dict scope) except -1:
@@ -764,5 +768,5 @@ cpdef str strip_root_path(str path, str root_path):
 
 
 def is_missing(value):
-    """Whether a Pending's `yielded` says that nothing was awaited yet."""
+    """Whether a value was not given: of a slot, or of a Pending's `yielded` before anything was awaited."""
     return value is MISSING

@@ -227,11 +227,14 @@ class Compiler:
         indexes = dict(zip(condition.names, condition.indexes, strict=True))
 
         def replace(element: Any, **_: Any) -> Any:
-            if isinstance(element, sa.BinaryExpression) and isinstance(element.right, sa.BindParameter):
-                if element.operator in (operators.in_op, operators.not_in_op):
-                    left = visitors.replacement_traverse(element.left, {}, replace)
-                    among = left.in_(self.native_list(indexes[element.right.key]))
-                    return among if element.operator is operators.in_op else sa.not_(among)
+            if (
+                isinstance(element, sa.BinaryExpression)
+                and isinstance(element.right, sa.BindParameter)
+                and element.operator in (operators.in_op, operators.not_in_op)
+            ):
+                left = visitors.replacement_traverse(element.left, {}, replace)
+                among = left.in_(self.native_list(indexes[element.right.key]))
+                return among if element.operator is operators.in_op else sa.not_(among)
             if isinstance(element, sa.BindParameter):
                 return self.bound(indexes[element.key], self.native_value, "The expression")
             return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from swift._speedups.kernel import Plan
+from swift._speedups.kernel import Plan, is_missing
 from swift.di.running import DependencyPlan, Exits, run
 from swift.http import ErrorDetail, Problem, Request, Response, StreamingResponse
 from swift.http.request import malformed_body
@@ -108,7 +108,9 @@ class Endpoint(Plan):
 
     async def _bind_form(self, request: Request, values: list[Any]) -> None:
         form = await request.form()
-        errors: list[ErrorDetail] = []
+        # The last form slot holds the errors of the other parameters, if there are any.
+        earlier = values[self.form_slots[-1][0].position]
+        errors: list[ErrorDetail] = [] if is_missing(earlier) else earlier
         for slot, parameter in self.form_slots:
             found = form.getlist(parameter.alias)
             if not found:
