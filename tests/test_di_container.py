@@ -43,6 +43,20 @@ class Service:
         self.repo, self.session, self.settings = repo, session, settings
 
 
+@dataclass
+class Base:
+    settings: Settings
+
+
+@dataclass
+class Derived(Base):
+    repo: Repo | None = None
+
+
+class Struct(msgspec.Struct):
+    derived: Derived
+
+
 def container() -> Container:
     return (
         Container()
@@ -135,17 +149,6 @@ class TestProviders:
         assert Container().add_singleton(Hook, hook).get_sync(Hook) is hook
 
     def test_classes_whose_fields_are_their_parameters(self) -> None:
-        @dataclass
-        class Base:
-            settings: Settings
-
-        @dataclass
-        class Derived(Base):
-            repo: Repo | None = None
-
-        class Struct(msgspec.Struct):
-            derived: Derived
-
         services = Container().add_singleton(Settings).add_singleton(Derived).add_singleton(Struct)
         assert services.get_sync(Struct).derived.settings is services.get_sync(Settings)
 

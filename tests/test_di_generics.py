@@ -1,4 +1,4 @@
-"""Open registrations: `Repository[T]` is registered, `Repository[User]` is asked for."""
+"""Open registrations: the generic `Repository` is registered, `Repository[User]` is asked for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class UserRepository(SqlRepository[User]):
 
 
 def test_an_open_registration_serves_each_closed_type() -> None:
-    services = Container().add_singleton(Repository[T], SqlRepository[T]).add_singleton(Options[T])
+    services = Container().add_singleton(Repository, SqlRepository).add_singleton(Options)
     users, orders = services.get_sync(Repository[User]), services.get_sync(Repository[Order])
     assert users is services.get_sync(Repository[User])
     assert users is not orders
@@ -54,7 +54,7 @@ def test_an_open_registration_serves_each_closed_type() -> None:
 
 
 def test_a_class_may_ask_for_its_type_argument() -> None:
-    services = Container().add_singleton(Repository[T], SqlRepository[T]).add_singleton(Options[T])
+    services = Container().add_singleton(Repository, SqlRepository).add_singleton(Options)
     users = services.get_sync(Repository[User])
     assert users.entity is User
     assert users.__orig_class__ == SqlRepository[User]
@@ -62,7 +62,7 @@ def test_a_class_may_ask_for_its_type_argument() -> None:
 
 @pytest.mark.parametrize("implementation", [SqlRepository, CachedRepository])
 def test_the_arguments_of_a_bare_class_follow_from_its_bases(implementation: Any) -> None:
-    services = Container().add_singleton(Repository[T], implementation).add_singleton(Options[T])
+    services = Container().add_singleton(Repository, implementation).add_singleton(Options)
     users = services.get_sync(Repository[User])
     assert type(users) is implementation
     assert users.entity is User
@@ -70,7 +70,7 @@ def test_the_arguments_of_a_bare_class_follow_from_its_bases(implementation: Any
 
 
 def test_a_class_of_one_closed_type_serves_only_that() -> None:
-    services = Container().add_singleton(Repository[T], UserRepository).add_singleton(Options[T])
+    services = Container().add_singleton(Repository, UserRepository).add_singleton(Options)
     assert services.get_sync(Repository[User]).entity is User
     assert not services.has(Repository[Order])
 
@@ -79,24 +79,39 @@ def test_a_closed_registration_goes_before_an_open_one() -> None:
     services = (
         Container()
         .add_singleton(Repository[User], UserRepository)
-        .add_singleton(Repository[T], SqlRepository[T])
-        .add_singleton(Options[T])
+        .add_singleton(Repository, SqlRepository)
+        .add_singleton(Options)
     )
     assert type(services.get_sync(Repository[User])) is UserRepository
     assert type(services.get_sync(Repository[Order])) is SqlRepository
     assert len(services.get_sync(list[Repository[User]])) == 2
 
 
-def test_a_bare_class_is_not_open() -> None:
-    with pytest.raises(MissingService, match=r"Repository\[User\] is not registered"):
-        Container().add_singleton(Repository).get_sync(Repository[User])
+def test_type_variables_may_be_written_out() -> None:
+    services = Container().add_singleton(Pair[T1, T2], Flipped[T2, T1])  # type: ignore[valid-type]
+    assert services.get_sync(Pair[User, Order]).__orig_class__ == Flipped[Order, User]
+
+
+def test_a_bare_generic_class_may_itself_be_asked_for() -> None:
+    services = Container().add_singleton(Options)
+    assert isinstance(services.get_sync(Options), Options)
+    assert services.get_sync(Options[User]) is not services.get_sync(Options)
+
+
+def test_what_an_open_registration_needs_is_checked_for_the_closed_types_that_are_asked_for() -> None:
+    services = Container().add_singleton(Repository, SqlRepository)
+    services.validate()
+    with pytest.raises(
+        MissingService, match=r"Repository\[User\] needs `options`: Options\[User\] is not regis"
+    ):
+        services.add_singleton(Owner).validate()
 
 
 def test_a_generic_function() -> None:
     def make(options: Options[T]) -> Repository[T]:
         return SqlRepository(options, object)  # type: ignore[arg-type]
 
-    services = Container().add_singleton(Repository[T], make).add_singleton(Options[T])
+    services = Container().add_singleton(Repository, make).add_singleton(Options)
     assert services.get_sync(Repository[User]).options is services.get_sync(Options[User])
 
 
@@ -111,6 +126,14 @@ class Swapped(Generic[T2, T1]):
         self.pair = pair
 
 
+class Flipped(Pair[T2, T1], Generic[T1, T2]):
+    pass
+
+
+class Owner:
+    def __init__(self, users: Repository[User]) -> None: ...
+
+
 class Base(Generic[T1]):
     def __init__(self, first: Options[T1]) -> None:
         self.first = first
@@ -121,13 +144,13 @@ class Renamed(Base[T2], Generic[T1, T2]):
 
 
 def test_type_variables_go_by_identity_and_not_by_place() -> None:
-    services = Container().add_singleton(Swapped[T2, T1]).add_singleton(Pair[T1, T2])
+    services = Container().add_singleton(Swapped).add_singleton(Pair)
     swapped = services.get_sync(Swapped[User, Order])
     assert swapped.pair is services.get_sync(Pair[Order, User])
 
 
 def test_an_inherited_constructor_has_the_bindings_of_its_class() -> None:
-    services = Container().add_singleton(Renamed[T1, T2]).add_singleton(Options[T])
+    services = Container().add_singleton(Renamed).add_singleton(Options)
     assert services.get_sync(Renamed[User, Order]).first is services.get_sync(Options[Order])
 
 
@@ -142,7 +165,7 @@ class Longer(Record[T1], Generic[T1, T]):
 
 
 def test_each_field_of_a_dataclass_has_the_bindings_of_its_class() -> None:
-    services = Container().add_singleton(Longer[T1, T]).add_singleton(Options[T])
+    services = Container().add_singleton(Longer).add_singleton(Options)
     longer = services.get_sync(Longer[User, Order])
     assert longer.options is services.get_sync(Options[User])
     assert longer.more is services.get_sync(Options[Order])

@@ -173,6 +173,8 @@ async def test_the_container_may_close_inside_the_block() -> None:
 
 def test_nothing_is_registered_inside_the_block() -> None:
     services = container()
-    with services.override(Mailer, FakeMailer()):
-        with pytest.raises(RegistrationError, match="before or after the block"):
-            services.add_singleton(Clock)
+    with (
+        services.override(Mailer, FakeMailer()),
+        pytest.raises(RegistrationError, match="before or after the block"),
+    ):
+        services.add_singleton(Clock)

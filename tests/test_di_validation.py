@@ -77,7 +77,9 @@ def test_an_annotation_that_cannot_be_resolved_is_named() -> None:
 
 
 def test_a_cycle_is_told_with_its_path() -> None:
-    with pytest.raises(CircularDependency, match="(A -> B -> C -> A|B -> C -> A -> B|C -> A -> B -> C) is a"):
+    with pytest.raises(
+        CircularDependency, match=r"(A -> B -> C -> A|B -> C -> A -> B|C -> A -> B -> C) is a"
+    ):
         Container().add_scoped(A).add_scoped(B).add_scoped(C).validate()
 
 

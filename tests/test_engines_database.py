@@ -27,7 +27,7 @@ def test_a_wrong_url_is_refused_with_a_sentence(url: str, sentence: str) -> None
 @pytest.mark.parametrize("url", ["sqlite://", "memory://"])
 async def test_life(url: str) -> None:
     db = Database.from_url(url)
-    with pytest.raises(OperationalError, match="await db.connect"):
+    with pytest.raises(OperationalError, match=r"await db\.connect"):
         await db.create_tables([]) if db.dialect == "sqlite" else await db.execute(None)
     await db.connect()
     await db.connect()

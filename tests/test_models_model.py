@@ -275,9 +275,9 @@ def test_a_reference_to_nothing_is_refused_when_it_is_first_followed() -> None:
         key_id: int = fields.ForeignKey("Keyed")
         text_id: int = fields.ForeignKey("sys")
 
-    with pytest.raises(ModelError, match="Lost.it_id refers to `Nowhere`, which is not found in"):
+    with pytest.raises(ModelError, match=r"Lost\.it_id refers to `Nowhere`, which is not found in"):
         Lost.objects.filter(it__id=1)
-    with pytest.raises(ModelError, match="Lost.key_id holds a bigint and Keyed.id is a uuid"):
+    with pytest.raises(ModelError, match=r"Lost\.key_id holds a bigint and Keyed\.id is a uuid"):
         Lost.objects.filter(key__id=1)
     with pytest.raises(ModelError, match="which is no model"):
         Lost.objects.filter(text__id=1)

@@ -206,7 +206,7 @@ class TestManagers:
 
 class TestDescriptions:
     def test_a_query_has_no_truth_value(self) -> None:
-        with pytest.raises(TypeError, match="await query.exists"):
+        with pytest.raises(TypeError, match=r"await query\.exists"):
             bool(Post.objects.filter(views=1))
 
     def test_queries_are_hashable_and_tell_what_they_are(self) -> None:

@@ -5,6 +5,12 @@ from swift._speedups.router cimport Tree
 cdef class Kernel
 
 
+# A stretch of the query string; its start is NULL where there is none.
+cdef struct Text:
+    const char* start
+    Py_ssize_t length
+
+
 cdef class Slot:
     cdef readonly int source
     cdef readonly int kind
@@ -62,6 +68,8 @@ cdef class Plan:
     cdef readonly object response_class
     cdef list bind_scope(self, dict scope, Request request, list path_values, object parse_cookies)
     cdef int bind_query(self, dict scope, list values, list errors) except -1
+    cdef int find_query(self, bytes query, Text* found, list values) except -1
+    cdef int collect(self, Slot slot, Text* found, list values) except -1
     cdef object call(self, list values)
     cpdef object bind_body(self, list values, bytes body)
     cdef tuple messages_of(self, object result, bint head)
@@ -79,6 +87,8 @@ cdef class Pending:
     cdef Kernel kernel
     cdef Request made_request
     cdef bint body_taken
+    # Neither a type nor a length of the body was announced.
+    cdef bint untyped
     cdef readonly object awaitable
     cdef readonly object yielded
     cdef Request get_request(self)

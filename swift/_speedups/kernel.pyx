@@ -21,6 +21,7 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
+from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp
 
 from swift._speedups.http cimport (
@@ -116,6 +117,11 @@ cdef tuple TEXT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
 cdef tuple JSON_TYPE = (b"content-type", b"application/json")
 cdef tuple OCTETS_TYPE = (b"content-type", b"application/octet-stream")
 cdef tuple PROBLEM_TYPE = (b"content-type", b"application/problem+json")
+
+# As many fields as `swift.http.QueryParams` takes, and the slots whose places fit the stack.
+cdef enum:
+    MOST_FIELDS = 1000
+    FEW_SLOTS = 16
 
 cdef long long LOWEST = -(<long long>1 << 62)
 cdef long long HIGHEST = (<long long>1 << 62)
@@ -255,12 +261,13 @@ cdef class Plan:
 
     # Binding.
 
-    cdef int bind_query(self, dict scope, list values, list errors) except -1:
-        """One pass over the query string; each pair goes to the slot of its name. The last value wins."""
-        cdef bytes query = <bytes?>scope.get("query_string", b"")
+    cdef int find_query(self, bytes query, Text* found, list values) except -1:
+        """One pass over the query string: where the last text of each slot stands, and the texts of a list."""
         cdef const char* text = PyBytes_AS_STRING(query)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(query)
         cdef Py_ssize_t start = 0
+        cdef Py_ssize_t count = 0
+        cdef Py_ssize_t index
         cdef Py_ssize_t stop, name_length
         cdef const char* mark
         cdef const char* value
@@ -270,6 +277,12 @@ cdef class Plan:
         while start < size:
             mark = <const char*>memchr(text + start, c'&', size - start)
             stop = size if mark == NULL else mark - text
+            if stop == start:
+                start += 1
+                continue
+            count += 1
+            if count > MOST_FIELDS:
+                raise self.refuse.too_many_fields(MOST_FIELDS)
             name = text + start
             mark = <const char*>memchr(name, c'=', stop - start)
             if mark == NULL:
@@ -285,31 +298,60 @@ cdef class Plan:
                     decoded_name = b""
                 name = PyBytes_AS_STRING(decoded_name)
                 name_length = PyBytes_GET_SIZE(decoded_name)
-            for slot in self.query_slots:
+            # No end at the first that fits: a dependency may read the same name with another default.
+            for index, slot in enumerate(self.query_slots):
                 if PyBytes_GET_SIZE(slot.name) == name_length and memcmp(PyBytes_AS_STRING(slot.name), name, name_length) == 0:
-                    try:
-                        if slot.many:
-                            found = values[slot.position]
-                            if found is MISSING:
-                                found = []
-                                values[slot.position] = found
-                            (<list>found).append(decode_component(value, text + stop - value))
-                        else:
-                            values[slot.position] = slot.value_of_text(value, text + stop - value)
-                    except ValueError as error:
-                        errors.extend(slot.explain(error))
-                        values[slot.position] = None
-                    break
+                    found[index].start = value
+                    found[index].length = text + stop - value
+                    if slot.many:
+                        self.collect(slot, &found[index], values)
             start = stop + 1
-        for slot in self.query_slots:
-            found = values[slot.position]
-            if found is MISSING:
-                values[slot.position] = missing(slot, errors)
-            elif slot.many and found is not None:
+        return 0
+
+    cdef int collect(self, Slot slot, Text* found, list values) except -1:
+        """Append a text to a slot's list; one that is not UTF-8 takes the list's place, as its error."""
+        if values[slot.position] is MISSING:
+            values[slot.position] = []
+        if type(values[slot.position]) is list:
+            try:
+                (<list>values[slot.position]).append(decode_component(found.start, found.length))
+            except UnicodeDecodeError as error:
+                values[slot.position] = error
+        return 0
+
+    cdef int bind_query(self, dict scope, list values, list errors) except -1:
+        """The values of the query's slots. Of a name that comes again the last value counts, and only it is judged."""
+        cdef Text stacked[FEW_SLOTS]
+        cdef Text* found = stacked
+        # Held here, as the places point into it.
+        cdef bytes query = <bytes?>scope.get("query_string", b"")
+        cdef Py_ssize_t count = PyList_GET_SIZE(self.query_slots)
+        cdef Py_ssize_t index
+        cdef Slot slot
+        if count > FEW_SLOTS:
+            found = <Text*>malloc(count * sizeof(Text))
+            if found == NULL:
+                raise MemoryError
+        try:
+            for index in range(count):
+                found[index].start = NULL
+            self.find_query(query, found, values)
+            for index, slot in enumerate(self.query_slots):
+                if found[index].start == NULL:
+                    values[slot.position] = missing(slot, errors)
+                    continue
                 try:
-                    values[slot.position] = slot.convert(found)
+                    if not slot.many:
+                        values[slot.position] = slot.value_of_text(found[index].start, found[index].length)
+                    elif type(values[slot.position]) is list:
+                        values[slot.position] = slot.convert(values[slot.position])
+                    else:
+                        raise values[slot.position]
                 except ValueError as error:
                     errors.extend(slot.explain(error))
+        finally:
+            if found != stacked:
+                free(found)
         return 0
 
     cdef list bind_scope(self, dict scope, Request request, list path_values, object parse_cookies):
@@ -398,7 +440,10 @@ cdef class Plan:
         return 0
 
     cdef int check_content(self, dict scope) except -1:
-        """415 for a body of another type, 413 for one whose announced length is over the limit."""
+        """415 for a body of another type, 413 for one whose announced length is over the limit.
+
+        Returns 1 when neither a type nor a length was announced: HTTP/2 needs none, and a body may come yet.
+        """
         cdef list headers = header_list(scope)
         cdef bytes announced = find_header(headers, b"content-type")
         cdef bytes length
@@ -411,11 +456,11 @@ cdef class Plan:
             # A length of more than 18 digits is over any limit; one that is no number is the server's to refuse.
             if length.isdigit() and (len(length) > 18 or int(length) > self.max_body_size):
                 raise self.refuse.too_large(self)
-        return 0
+        return 1 if announced is None and length is None else 0
 
     def check(self, Request request not None):
         """Content negotiation and limits, in the order of the house: before permissions and the body."""
-        if self.reads_body:
+        if self.content_types:
             self.check_content(request.scope)
         self.check_accept(request.scope)
 
@@ -553,6 +598,8 @@ cdef class Pending:
         cdef Request request = None
         cdef list values
         self.body_taken = True
+        if self.untyped and PyBytes_GET_SIZE(body):
+            raise self.plan.refuse.untyped(self.plan)
         if self.plan.needs_request:
             request = self.get_request()
         if self.made_request is not None:
@@ -648,6 +695,7 @@ cdef class Kernel:
         cdef Pending pending
         cdef Request request
         cdef bint head = False
+        cdef bint untyped = False
         cdef PyObject* produced = NULL
         cdef PySendResult outcome
         cdef Tree tree = self.tree
@@ -677,7 +725,7 @@ cdef class Kernel:
             return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, head))
         request = None
         if plan.reads_body:
-            plan.check_content(scope)
+            untyped = plan.check_content(scope)
         plan.check_accept(scope)
         if plan.checks is not None:
             request = self.new_request(plan, scope, receive, path_values)
@@ -686,6 +734,7 @@ cdef class Kernel:
         if plan.reads_body:
             pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
             pending.made_request = request
+            pending.untyped = untyped
             return (None, pending)
         # From here on the same steps as `drive`, without a Pending: most requests never need one.
         if plan.slot_count == 0:

@@ -53,6 +53,8 @@ def parameters_of(
     target = get_origin(provider) or provider
     try:
         signature = inspect.signature(target)
+    except NameError as error:
+        raise _unresolved(provider, error) from None
     except ValueError:
         # A class written in C that does not tell; it is called without arguments.
         return []
@@ -94,13 +96,17 @@ def hints_of(provider: Any) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
     except NameError as error:
-        raise RegistrationError(
-            f"{name_of(provider)} has an annotation that cannot be resolved: {error}; define or import it at "
-            "module level, outside of `if TYPE_CHECKING`."
-        ) from None
+        raise _unresolved(provider, error) from None
     except TypeError:
         # A callable without annotations of its own, such as a method of a class written in C.
         return {}
+
+
+def _unresolved(provider: Any, error: NameError) -> RegistrationError:
+    return RegistrationError(
+        f"{name_of(provider)} has an annotation that cannot be resolved: {error}; define or import it at module "
+        "level, outside of `if TYPE_CHECKING`."
+    )
 
 
 def _fields_are_parameters(cls: type) -> bool:

@@ -3,7 +3,7 @@
     container = Container()
     container.add_singleton(Settings, Settings.load)
     container.add_scoped(Session, open_session)          # a generator: torn down with its scope
-    container.add_scoped(Repository[T], SqlRepository[T])  # open: Repository[User] is made of it
+    container.add_scoped(Repository, SqlRepository)      # generic: Repository[User] is SqlRepository[User]
     container.validate()
 
     async with container.scope() as scope:

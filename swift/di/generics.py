@@ -24,6 +24,12 @@ def is_open(type_: Any) -> bool:
     return get_origin(type_) is not None and bool(parameters(type_))
 
 
+def opened(type_: Any) -> Any:
+    """A bare generic class with its own type variables."""
+    own = parameters(type_)
+    return type_[own] if own and get_origin(type_) is None else type_
+
+
 def substitute(type_: Any, bindings: Bindings) -> Any:
     """`type_` with its TypeVars replaced; one that has no binding stays."""
     if isinstance(type_, TypeVar):
@@ -86,9 +92,8 @@ def implementation_of(implementation: Any, service: Any) -> Any | None:
 
 def _as_base(cls: Any, origin: Any) -> Any:
     """`cls` seen as its generic base `origin`, in terms of the TypeVars of `cls`."""
-    own = parameters(get_origin(cls) or cls)
     if (get_origin(cls) or cls) is origin:
-        return origin[own] if own and get_origin(cls) is None else cls
+        return opened(cls)
     for base in getattr(get_origin(cls) or cls, "__orig_bases__", ()):
         base_origin = get_origin(base) or base
         if origin not in getattr(base_origin, "__mro__", ()):

@@ -61,13 +61,13 @@ class DependencyGraph:
     """Builds the plan of one endpoint.
 
         graph = DependencyGraph(reader.add, reader.add_later, container=container)
+        for dependency in (*router.dependencies, *route.dependencies):
+            graph.require(dependency)                                     # these run first
         for parameter in signature.parameters.values():
             position = graph.position_of(parameter, hints[parameter.name])
             if position is None:
                 position = reader.add(parameter, hints[parameter.name])   # a parameter of the request
-        for dependency in router.dependencies:
-            graph.require(dependency)
-        plan = graph.build()      # None when there is nothing to run
+        plan = graph.build()                                              # None when nothing is to run
 
     `resolve_parameter(parameter, annotation)` gives the position of a provider's parameter that is no
     dependency, or None to leave it to its default. `allocate()` gives the position of a new value. `run_sync`
@@ -89,12 +89,12 @@ class DependencyGraph:
         self._allocate = allocate
         self._container = container
         self._app_scope = app_scope
-        self._overrides = overrides or {}
+        self._overrides: Mapping[Any, Provider] = overrides or {}
         self._run_sync = run_sync
         self._steps: list[Step] = []
         self._positions: dict[Hashable, int] = {}
         # The overrides that this graph met.
-        self.overridden: set[tuple[Provider, Provider]] = set()
+        self.overridden: set[tuple[Hashable, Hashable]] = set()
         # The providers that are being added, from the outermost: to tell a cycle.
         self._path: list[_Open] = []
 
@@ -109,7 +109,9 @@ class DependencyGraph:
             return self._add(marker, bare)
         if isinstance(marker, Injection):
             return self._add_service(parameter, annotation)
-        if self._container is None or bare is not annotation or parameter.default not in (EMPTY, None):
+        if self._container is None or bare is not annotation:
+            return None
+        if parameter.default is not EMPTY and parameter.default is not None:
             return None
         if self._container.has(service_of(parameter, annotation)[0]):
             return self._add_service(parameter, annotation)
@@ -133,19 +135,19 @@ class DependencyGraph:
             raise GraphError(
                 f"Depends() on a parameter of type {name_of(annotation)}, which cannot be called."
             )
-        if provider in self._overrides:
-            replacement = self._overrides[provider]
-            self.overridden.add((provider, replacement))
-            provider = replacement
-        identity = (provider, dependency.scope)
+        name = _identity(provider)
+        if name in self._overrides:
+            provider = self._overrides[name]
+            self.overridden.add((name, _identity(provider)))
+        identity = (_identity(provider), dependency.scope)
         if dependency.use_cache and identity in self._positions:
             self._check_scope(_Open(provider, dependency.scope))
             return self._positions[identity]
         opened = _Open(provider, dependency.scope)
         self._check_scope(opened)
-        if any(each.provider == provider for each in self._path):
-            start = [each.provider for each in self._path].index(provider)
-            names = [name_of(each.provider) for each in (*self._path[start:], opened)]
+        starts = [index for index, each in enumerate(self._path) if each.provider is provider]
+        if starts:
+            names = [name_of(each.provider) for each in (*self._path[starts[0] :], opened)]
             cycle = " -> ".join(names)
             raise CircularDependency(f"{cycle} is a cycle of Depends; let one of them take a value instead.")
         if dependency.scope == "app":
@@ -219,7 +221,7 @@ class DependencyGraph:
         graph._append(graph._step(provider, Dependency(provider)))
         self.overridden |= graph.overridden
         # With another provider somewhere below it is another value.
-        identity = (provider, frozenset(graph.overridden))
+        identity = (_identity(provider), frozenset(graph.overridden))
         return app_scope.value(identity, name_of(provider), plan_of(graph._steps))
 
     def _add_service(self, parameter: inspect.Parameter, annotation: Any) -> int:
@@ -286,6 +288,15 @@ def marker_of(parameter: inspect.Parameter, annotation: Any) -> tuple[Dependency
         if item is Inject or isinstance(item, Keyed):
             return Injection(key=getattr(item, "key", None)), bare
     return None, bare
+
+
+def _identity(provider: Provider) -> Hashable:
+    """What tells providers apart. A callable object that cannot be hashed, as most dataclasses, is only itself."""
+    try:
+        hash(provider)
+    except TypeError:
+        return id(provider)
+    return provider
 
 
 def _place(kind: Kind, wanted: RunSync | None, default: RunSync) -> str:

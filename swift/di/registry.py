@@ -10,7 +10,7 @@ from typing import Any, Literal, get_origin
 
 from .callables import name_of
 from .errors import RegistrationError
-from .generics import Bindings, implementation_of, is_open, match, parameters, substitute
+from .generics import Bindings, implementation_of, is_open, match, opened, parameters, substitute
 
 Lifetime = Literal["singleton", "scoped", "transient"]
 ServiceKey = tuple[Any, Hashable]
@@ -43,7 +43,10 @@ class Closed:
 
 
 class Registry:
-    """All registrations. The last for a service is the one that is given; `list[T]` gives all."""
+    """All registrations. The last for a service is the one that is given; `list[T]` gives all.
+
+    A generic class, bare or with type variables, is open: it serves each of its closed types.
+    """
 
     def __init__(self) -> None:
         self.closed: dict[ServiceKey, list[Registration]] = {}
@@ -58,9 +61,9 @@ class Registry:
 
     def add(self, registration: Registration) -> None:
         service, key = registration.service, registration.key
-        if is_open(service):
-            self.open.setdefault((get_origin(service), key), []).append(registration)
-        else:
+        if parameters(service):
+            self.open.setdefault((get_origin(service) or service, key), []).append(registration)
+        if not is_open(service):
             self.closed.setdefault((service, key), []).append(registration)
 
     def has(self, service: Any, key: Hashable = None) -> bool:
@@ -75,8 +78,9 @@ class Registry:
             return
         for registration in reversed(exact):
             yield Closed(registration, service, registration.provider, {})
-        for registration in reversed(self.open.get((get_origin(service), key), ())):
-            bindings = match(registration.service, service)
+        origin = get_origin(service)
+        for registration in reversed(self.open.get((origin, key), ()) if origin else ()):
+            bindings = match(opened(registration.service), service)
             if bindings is None:
                 continue
             provider = _close(registration.provider, service, bindings)
@@ -87,6 +91,8 @@ class Registry:
         """The registrations that are closed as they stand."""
         for registrations in self.closed.values():
             for registration in registrations:
+                if parameters(registration.service):
+                    continue
                 yield Closed(registration, registration.service, registration.provider, {})
 
 

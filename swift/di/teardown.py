@@ -38,14 +38,12 @@ def leave(generator: Generator[Any, None, None], error: BaseException | None = N
             next(generator)
         else:
             generator.throw(error)
-    except StopIteration as stop:
-        if stop is error:
-            raise
+    except StopIteration:
         return
     except RuntimeError as other:
-        # A StopIteration thrown in comes back wrapped (PEP 479).
+        # A StopIteration that was thrown in comes back wrapped (PEP 479): it is no error of the generator.
         if other.__cause__ is error is not None:
-            raise error from None
+            return
         raise
     generator.close()
     _yielded_twice(generator)
@@ -57,13 +55,11 @@ async def leave_async(generator: AsyncGenerator[Any, None], error: BaseException
             await anext(generator)
         else:
             await generator.athrow(error)
-    except StopAsyncIteration as stop:
-        if stop is error:
-            raise
+    except StopAsyncIteration:
         return
     except RuntimeError as other:
         if other.__cause__ is error is not None:
-            raise error from None
+            return
         raise
     await generator.aclose()
     _yielded_twice(generator)

@@ -41,7 +41,9 @@ class Compiler:
 
     def compile(self, statement: st.Statement) -> st.Compiled:
         built = self.statement(statement)
-        compiled = built.compile(dialect=self.dialect)
+        # Without the hint, an INSERT of no values would list every column.
+        bare = isinstance(statement, st.Insert) and not statement.columns
+        compiled = built.compile(dialect=self.dialect, column_keys=[] if bare else None)
         slots = [self.slots[name] for name in compiled.positiontup or ()]
         writes = isinstance(statement, (st.Insert, st.Update, st.Delete))
         return st.Compiled(command=str(compiled), bind=binder(slots), writes=writes)

@@ -228,7 +228,7 @@ class Q:
 
     def __bool__(self) -> bool:
         """Whether there is any condition in it."""
-        return any(bool(part) for part in self.parts)
+        return any(not isinstance(part, Q) or bool(part) for part in self.parts)
 
     def __repr__(self) -> str:
         inside = f" {self.joined} ".join(

@@ -50,7 +50,8 @@ class ModelMeta(msgspec.StructMeta):
             namespace.pop(key, None)
         for key in own:
             namespace.pop(key, None)
-        for key, field in fields.items():
+        # An abstract model is a Struct of nothing, so that a model may inherit from several.
+        for key, field in () if options.abstract else fields.items():
             annotations[key] = field.annotation
             default = field.struct_default()
             if default is not msgspec.NODEFAULT:
@@ -112,8 +113,8 @@ def settle_keys(fields: dict[str, Field], namespace: dict[str, Any]) -> None:
     for name, field in fields.items():
         if not isinstance(field, ForeignKeyField):
             continue
-        if isinstance(field.to, type):
-            key: Field | None = field.target()._meta.pk
+        if isinstance(field.to, ModelMeta):
+            key: Field | None = field.to._meta.pk  # type: ignore[attr-defined]
         elif field.to in ("self", field.model):
             field.to = field.model
             key = next((other for other in fields.values() if other.primary_key), None)
@@ -164,8 +165,7 @@ def refuse_taken_names(model: str, own: dict[str, Field]) -> None:
 
 def finish(model: Any, options: Options, namespace: dict[str, Any]) -> None:
     options.model = model
-    encoded = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
-    options.json_names = {name: encoded[name] for name in options.fields}
+    options.json_names = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
     model._meta = options
     where = {"__module__": model.__module__, "__qualname__": f"{model.__qualname__}.DoesNotExist"}
     model.DoesNotExist = type("DoesNotExist", (errors.DoesNotExist,), where)

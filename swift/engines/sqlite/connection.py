@@ -95,16 +95,29 @@ class Connection:
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self.location = location
         self.read_only = read_only
-        self.thread = aiosqlite.Connection(lambda: location.connect(read_only=read_only), iter_chunk_size=64)
+        self.failure: Exception | None = None
+        self.thread = aiosqlite.Connection(self.connect, iter_chunk_size=64)
         # A program that ends without closing its database must end all the same.
         thread: Any = getattr(self.thread, "_thread", self.thread)
         thread.daemon = True
 
-    async def open(self) -> None:
+    def connect(self) -> sqlite3.Connection:
+        """What the thread does first. aiosqlite leaves a thread whose connector raises to end by itself, perhaps
+        after the loop; so a failure is kept, and the thread is closed as any other.
+        """
         try:
-            await self.thread
-        except sqlite3.Error as error:
-            raise translate(error) from error
+            return self.location.connect(read_only=self.read_only)
+        except Exception as error:
+            self.failure = error
+            return sqlite3.connect(":memory:")
+
+    async def open(self) -> None:
+        await self.thread
+        if self.failure is not None:
+            await self.thread.close()
+            if isinstance(self.failure, sqlite3.Error):
+                raise translate(self.failure) from self.failure
+            raise self.failure
 
     async def close(self) -> None:
         await self.thread.close()

@@ -19,7 +19,6 @@ CONSTRAINTS: dict[str, ConstraintKind] = {
     "SQLITE_CONSTRAINT_ROWID": "unique",
     "SQLITE_CONSTRAINT_NOTNULL": "not_null",
     "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
-    "SQLITE_CONSTRAINT_TRIGGER": "foreign_key",  # what ON DELETE RESTRICT reports
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
 # "UNIQUE constraint failed: users.email, users.name"
@@ -33,6 +32,8 @@ def translate(error: sqlite3.Error) -> DatabaseError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if isinstance(error, sqlite3.IntegrityError):
         kind = CONSTRAINTS.get(name, "check")
+        if text == "FOREIGN KEY constraint failed":  # ON DELETE RESTRICT reports a trigger
+            kind = "foreign_key"
         table: str | None = None
         columns: tuple[str, ...] = ()
         constraint: str | None = None
