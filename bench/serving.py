@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.asgi import Request, Response
 from bench.options import Unavailable
 
 STARTUP_SECONDS = 30
@@ -49,6 +51,19 @@ class Server:
                     threads = (process / "task").glob("*/schedstat")
                     used += sum(int(thread.read_text().split()[0]) for thread in threads)
         return used / 1e9
+
+
+def fetch(port: int, request: Request) -> Response:
+    """What the server on `port` answers to `request`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    headers = {"content-type": "application/json"} if request.body else {}
+    try:
+        connection.request(request.method, target, request.body or None, headers)
+        answer = connection.getresponse()
+        return Response(answer.status, answer.headers.get("content-type", ""), answer.read())
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -92,9 +92,9 @@ class Endpoint:
             if exits is not None:
                 await exits.close_call()
         except BaseException as error:
-            if exits is None:
+            if exits is None or (left := await exits.fail(error)) is error:
                 raise
-            raise await exits.fail(error)  # noqa: B904 - its context is what it should be
+            raise left from left.__cause__ or error
         log.append("sent")
         if exits is not None:
             await exits.close_request()
@@ -355,6 +355,33 @@ class TestTeardown:
             await Endpoint(handler, Depends(outer), Depends(inner))()
         assert log == ["PermissionError('conflict')"]
 
+    async def test_a_translated_error_keeps_its_origin(self) -> None:
+        async def handler() -> None:
+            raise ValueError("duplicate key")
+
+        def inner() -> Iterator[None]:
+            try:
+                yield
+            except ValueError as error:
+                raise PermissionError("conflict") from error
+
+        with pytest.raises(PermissionError) as caught:
+            await Endpoint(handler, Depends(inner))()
+        assert isinstance(caught.value.__cause__, ValueError)
+
+    async def test_an_error_of_a_service_s_teardown_comes_after_all_others(self) -> None:
+        def service() -> Iterator[Pagination]:
+            yield Pagination(1)
+            raise OSError("service")
+
+        async def handler(page: Pagination) -> None:
+            raise ValueError("handler")
+
+        services = Container().add_scoped(Pagination, service)
+        with pytest.raises(OSError, match="service") as caught:
+            await Endpoint(handler, provider("a"), container=services)()
+        assert isinstance(caught.value.__cause__, ValueError)
+
     async def test_an_error_cannot_be_swallowed(self) -> None:
         async def handler() -> None:
             raise ValueError("handler")
@@ -451,9 +478,10 @@ class TestTeardown:
             time.sleep(0.05)
             try:
                 yield
-            finally:
-                log.append("left")
+            except BaseException as error:
+                log.append(type(error).__name__)
                 done.set()
+                raise
 
         task = asyncio.create_task(Endpoint(nothing, Depends(slow))(Hops()))
         await asyncio.to_thread(entered.wait)
@@ -461,7 +489,7 @@ class TestTeardown:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await asyncio.to_thread(done.wait, 2)
-        assert log == ["left"]
+        assert log == ["CancelledError"]
 
     def test_a_plan_without_generators_needs_no_exits(self) -> None:
         plain = Endpoint(nothing, provider("a", provider("b", kind="plain"), kind="plain")).plan

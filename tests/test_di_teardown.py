@@ -159,8 +159,11 @@ async def test_a_scope_with_asynchronous_teardown_is_not_closed_by_with() -> Non
     await scope.aclose()
 
 
-async def test_a_closed_scope_makes_nothing() -> None:
+@pytest.mark.parametrize("made_before", [False, True])
+async def test_a_closed_scope_gives_nothing(made_before: bool) -> None:
     scope = container().scope()
+    if made_before:
+        await scope.get(Session)
     await scope.aclose()
     with pytest.raises(ScopeClosed, match="could not be torn down"):
         await scope.get(Session)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from datetime import UTC, date, datetime, time, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -230,11 +229,18 @@ def test_changes(rows: list[dict[str, Any]], condition: Q, name: str) -> None:
     both(rows, ask)
 
 
-@given(s.datetimes(timezones=s.sampled_from([UTC, timezone.utc, timezone(UTC.utcoffset(None))])))
+@given(
+    s.datetimes(
+        datetime(2, 1, 1),
+        datetime(9998, 12, 31),
+        timezones=s.sampled_from(
+            [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-12))]
+        ),
+    )
+)
 @relaxed
 def test_instants_keep_their_microseconds(moment: datetime) -> None:
     async def ask() -> Any:
-        assert (await Row.objects.get(moment=moment)).moment == moment
-        return math.pi
+        return (await Row.objects.get(moment=moment)).moment == moment
 
-    both([{"moment": moment}], ask)
+    assert both([{"moment": moment}], ask)

@@ -32,7 +32,7 @@ class Post(Model):
     draft: bool = fields.BoolField(default=False)
     tag_id: int | None = fields.ForeignKey(Tag, null=True)
 
-    objects: ClassVar[Manager[PostQuery]] = Manager(PostQuery)  # type: ignore[assignment]
+    objects: ClassVar[Manager[PostQuery]] = Manager(PostQuery)
 
 
 @pytest.fixture

@@ -206,6 +206,10 @@ SHAPES = [
     (b'{"type": "circle"}', [("/body/radius", "missing")]),
     (b'{"side": "x", "z": 1, "type": "square"}', [("/body/side", "type"), ("/body/z", "unknown_field")]),
     (b'{"type": "square", "side": 1, "type": "circle"}', [("/body/type", "invalid_tag")]),
+    (
+        b'{"type": "square", "side": "x", "type": "circle"}',
+        [("/body/side", "type"), ("/body/type", "invalid_tag")],
+    ),
     (b"[]", [("/body", "type")]),
 ]
 

@@ -19,7 +19,7 @@ from .background import Background
 from .compilation import Compilation, compile_app
 from .data import data_error_handlers, open_database
 from .lifespan import Life, Lifespan, mounted_lifespan
-from .serving import Receive, Scope, Send, answer_failed, send_messages, serve_other, serve_pending
+from .serving import Receive, Scope, Send, answer_failed, serve_other, serve_pending
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -127,7 +127,12 @@ class App(Router):
             await answer_failed(self, scope, receive, send, error, pending and pending.request)
             return
         if start is not None:
-            await send_messages(send, start, body)
+            # PERF: what `send_messages` does, without a coroutine of its own (a tenth of a plaintext request).
+            try:
+                await send(start)
+                await send(body)
+            except OSError:
+                return
         elif pending is not None:
             await serve_pending(self, pending, scope, receive, send)
         else:

@@ -41,7 +41,10 @@ class AppValue:
         try:
             await run(self._plan, values, exits, in_thread)
         except BaseException as error:
-            raise await exits.fail(error) from None
+            left = await exits.fail(error)
+            if left is error:
+                raise
+            raise left from left.__cause__ or error
         self._app_scope.entered.append(exits)
         return values[-1]
 

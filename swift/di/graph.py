@@ -38,8 +38,9 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import msgspec
 
 from .app_scope import AppScope, AppValue
 from .callables import EMPTY, Kind, kind_of, name_of, parameters_of
@@ -267,8 +268,7 @@ class DependencyGraph:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(msgspec.Struct, frozen=True):
     provider: Provider
     scope: DependencyScope
 

@@ -11,15 +11,15 @@ frozen object.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+import msgspec
 
 DependencyScope = Literal["app", "request", "call"]
 RunSync = Literal["thread", "inline"]
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(msgspec.Struct, frozen=True):
     """A parameter that a function provides; `fn` None stands for the parameter's own class."""
 
     fn: Callable[..., Any] | None = None
@@ -36,16 +36,14 @@ class Dependency:
             raise TypeError(f"Depends({self.fn!r}): what provides a dependency is called; this cannot be.")
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
+class Injection(msgspec.Struct, frozen=True):
     """A parameter that the container provides; `service` None stands for the parameter's own type."""
 
     service: Any = None
     key: Hashable = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(msgspec.Struct, frozen=True):
     """In the annotation of a constructor's parameter: which of several services of one type.
 
     `def __init__(self, repo: Annotated[Repo, Keyed("read")])`

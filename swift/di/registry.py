@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, get_origin
+
+import msgspec
 
 from .callables import name_of
 from .errors import RegistrationError
@@ -16,8 +17,7 @@ Lifetime = Literal["singleton", "scoped", "transient"]
 ServiceKey = tuple[Any, Hashable]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Registration:
+class Registration(msgspec.Struct, frozen=True, eq=False):
     """One line of the registry. Compared by identity: the same line twice is two services."""
 
     service: Any
@@ -28,8 +28,7 @@ class Registration:
     override: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True):
     """A registration for one type: an open one for each closed type that was asked for."""
 
     registration: Registration

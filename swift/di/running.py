@@ -108,9 +108,9 @@ class Exits:
         if exits is not None:
             await exits.close_call()
     except BaseException as error:
-        if exits is None:
+        if exits is None or (left := await exits.fail(error)) is error:
             raise
-        raise await exits.fail(error)
+        raise left from left.__cause__ or error
     await response(scope, receive, send)
     if exits is not None:
         await exits.close_request()
@@ -154,7 +154,7 @@ class Exits:
         _raise(await self._close_scope(await self._unwind(self._request, None)))
 
     async def fail(self, error: BaseException) -> BaseException:
-        """Tear everything down after an error; the error that is left, to be raised by the caller."""
+        """Tear everything down after an error; the error that is left, for the caller to raise."""
         self._failed = error
         last = await self._unwind(self._call, error)
         last = await self._unwind(self._request, last)

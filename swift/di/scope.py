@@ -85,6 +85,7 @@ class Scope:
             except BaseException as error:
                 errors.append(error)
         self._values.clear()
+        self._cells.clear()
         raise_all(errors, "Closing the scope")
 
     def close(self) -> None:
@@ -101,6 +102,7 @@ class Scope:
             except BaseException as error:
                 errors.append(error)
         self._values.clear()
+        self._cells.clear()
         raise_all(errors, "Closing the scope")
 
     async def __aenter__(self) -> Scope:

@@ -135,7 +135,8 @@ class Field:
         )
 
 
-Target = "type[Model] | str | Callable[[], type[Model]]"
+class Related:
+    """Stands in a class body for a relation whose type is told: see `fields.Related`."""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from swift.engines.schema import OnDelete
+from swift.models import field
 from swift.models.errors import ModelError
 from swift.models.field import Field, ForeignKeyField, Options
 
@@ -39,6 +40,7 @@ __all__ = [
     "IDField",
     "IntegerField",
     "JSONField",
+    "Related",
     "StringField",
     "TextField",
     "TimeField",
@@ -350,6 +352,11 @@ def EnumField(enum: type[E], *, null: bool = False, default: Any = UNSET, **opti
     if values and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         return Field("bigint", enum, null=null, default=default, enum=enum, **options)
     raise ModelError(f"EnumField({enum.__name__}): its values must be all text or all integers.")
+
+
+def Related() -> Any:
+    """Tells the type of a relation, and nothing else: `author: Author = fields.Related()` beside `author_id`."""
+    return field.Related()
 
 
 def ForeignKey(

@@ -16,7 +16,7 @@ import msgspec
 from swift.engines.database import Database
 from swift.models import errors
 from swift.models.errors import ModelError
-from swift.models.field import Field, ForeignKeyField
+from swift.models.field import Field, ForeignKeyField, Related
 from swift.models.manager import DefaultManager, Manager
 from swift.models.options import Options
 
@@ -48,8 +48,8 @@ class ModelMeta(msgspec.StructMeta):
         check_annotations(name, namespace, own, fields)
         for key in ("Meta", "__annotate__", "__annotate_func__"):
             namespace.pop(key, None)
-        for key in own:
-            namespace.pop(key, None)
+        for key in [key for key, value in namespace.items() if key in own or isinstance(value, Related)]:
+            del namespace[key]
         # An abstract model is a Struct of nothing, so that a model may inherit from several.
         for key, field in () if options.abstract else fields.items():
             annotations[key] = field.annotation

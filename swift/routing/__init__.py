@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .annotations import SignatureError
 from .endpoint import Endpoint
 from .params import Body, Cookie, File, Form, Header, Path, Query
-from .plan import BodySpec, Parameter, SignatureError
+from .plan import BodySpec, Parameter
 from .router import Router
 from .routes import Route, RouteConflict
 

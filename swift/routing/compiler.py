@@ -25,9 +25,10 @@ from swift.di.graph import DependencyGraph
 from swift.http import Response, UploadFile
 
 from . import refusals
+from .annotations import SignatureError, handler_hints, split_annotated
 from .endpoint import Endpoint, ErrorHandlers, Guard, Middleware, default_encoder, rejection
 from .pipeline import build_pipeline, core_of
-from .plan import SignatureError, SlotReader, handler_hints, split_annotated
+from .plan import SlotReader
 from .router import Placed
 from .routes import Route
 

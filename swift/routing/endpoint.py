@@ -65,7 +65,11 @@ class Endpoint(Plan):
             waiting = guard(request)
             if waiting is not None:
                 await waiting
-        body = await request.body() if self.reads_body else None
+        body = None
+        if self.reads_body:
+            body = await request.body()
+            if body and request.header(b"content-type") is None:
+                raise self.refuse.untyped(self)
         values = self.bind(request, body, request.make_cookies)
         if self.form_slots:
             await self._bind_form(request, values)
@@ -107,7 +111,10 @@ class Endpoint(Plan):
         return response
 
     async def _bind_form(self, request: Request, values: list[Any]) -> None:
-        form = await request.form()
+        from swift.http import FormData
+
+        # A request without a body has an empty form.
+        form = FormData() if request.header(b"content-type") is None else await request.form()
         # The last form slot holds the errors of the other parameters, if there are any.
         earlier = values[self.form_slots[-1][0].position]
         errors: list[ErrorDetail] = [] if is_missing(earlier) else earlier

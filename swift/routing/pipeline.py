@@ -10,12 +10,15 @@ of the outermost layers, whatever went wrong inside.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from swift.http import Problem, Request, Response
+from swift.http import ClientDisconnect, Problem, Request, Response
 
 from .endpoint import CallNext, ErrorHandlers, Middleware
+
+logger = logging.getLogger("swift.error")
 
 
 def build_pipeline(middleware: Sequence[Middleware], core: CallNext) -> CallNext:
@@ -49,7 +52,8 @@ def core_of(endpoint: Any) -> CallNext:
 async def answer_error(request: Request, error: Exception, handlers: ErrorHandlers) -> Response:
     """The response for an exception: its handler's, or the Problem itself; anything else is raised again.
 
-    The handler is the one of the most specific class; for a Problem, one for its status comes first.
+    The handler is the one of the most specific class; for a Problem, one for its status comes first. One for
+    500 answers what nothing else does; the exception is logged all the same.
     """
     handler = None
     if isinstance(error, Problem):
@@ -59,6 +63,12 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
             handler = handlers.get(cls)
             if handler is not None:
                 break
+    if handler is None and 500 in handlers and not isinstance(error, (Problem, ClientDisconnect)):
+        handler = handlers[500]
+        request.error = error
+        logger.error(
+            "Unhandled %s in %s %r", type(error).__name__, request.method, request.path, exc_info=error
+        )
     if handler is None:
         if isinstance(error, Problem):
             return error.to_response()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swift.routing import Router, SignatureError
-from swift.routing.plan import handler_hints
+from swift.routing.annotations import handler_hints
 
 from .actions import Action, placeholder_of
 from .viewset import ViewSet

@@ -15,7 +15,7 @@ from swift.engines.errors import ProgrammingError
 from swift.engines.schema import Column
 from swift.engines.sqlite.json import Member, json_object
 from swift.engines.sqlite.values import scaled_number, storage
-from swift.engines.values import Checker, check_decimal, check_string, encode_json
+from swift.engines.values import Checker, check_binary, check_decimal, check_string, encode_json
 
 TEXT_KINDS = ("string", "text", "json", None)
 # SQLITE_MAX_LIKE_PATTERN_LENGTH
@@ -117,7 +117,8 @@ class SQLiteCompiler(Compiler):
         if isinstance(left, st.JSONPath):
             convert = json_text
         elif left.kind == "binary":
-            subject, convert = sa.func.hex(subject), lambda value: value.hex().upper()
+            # hex(NULL) is the hex of nothing.
+            subject, convert = sa.case((subject.is_not(sa.null()), sa.func.hex(subject))), hex_text
         elif left.kind == "float":
             # SQLite reads floats of JSON less exactly than it keeps them; their shortest texts are equal.
             inner = convert
@@ -339,6 +340,10 @@ def json_array(values: Any) -> str:
 
 def json_text(value: Any) -> str:
     return encode_json(value).decode()
+
+
+def hex_text(value: Any) -> str:
+    return check_binary(value).hex().upper()
 
 
 def text_or_none(value: Any) -> str | None:
