@@ -8,16 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from importlib.util import find_spec
 
 from bench.cases import CASES, WrongAnswer
-from bench.measure import Sample, interleave
+from bench.measure import Sample
 from bench.options import Options
 from bench.report import Report
 from bench.serving import Server, fetch, free_port, serving
 from bench.subjects import Subject, installed, version, versions
-from bench.wrk import Load, end_servers_on_sigterm, require_tools, warn_of_idling
+from bench.wrk import Load, end_servers_on_sigterm, press_in_turn, require_tools
 
 UVICORN = "uvicorn --loop uvloop --http httptools --no-access-log --log-level error --port {port}"
 GRANIAN = "granian --workers 1 --loop uvloop --http 1 --no-access-log --log-level error --port {port}"
@@ -53,11 +52,7 @@ def measure(name: str, subjects: list[Subject], rounds: int, seconds: int) -> di
     with ExitStack() as stack:
         path = EXCHANGE.request.path
         loads = {item.name: Load(stack.enter_context(served(name, item)), path) for item in subjects}
-        for load in loads.values():
-            load.press(1)
-        samples = interleave({key: partial(load.press, seconds) for key, load in loads.items()}, rounds)
-    warn_of_idling(name, loads.values())
-    return samples
+        return press_in_turn(name, loads, rounds, seconds)
 
 
 def installed_servers(names: Iterable[str]) -> Iterator[str]:

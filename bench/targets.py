@@ -34,6 +34,11 @@ TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
         "granian_rsgi": ("swift/raw >= 0.92",),
         "hypercorn": ("swift/raw >= 0.97",),
     },
+    "sqlite": {
+        "list100": ("swift/fastapi_sqlalchemy >= 10", "swift/raw_aiosqlite >= 1.15"),
+        "by_id": ("swift/fastapi_sqlalchemy >= 14",),
+        "insert": ("swift/fastapi_sqlalchemy >= 5",),
+    },
 }
 
 _TERM = r"(\w+)(?:@(\w+))?"

@@ -14,12 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from bench.cases import WrongAnswer
+from bench.measure import Sample, interleave
 from bench.options import Unavailable
 from bench.serving import Server, cores
 
@@ -28,21 +30,28 @@ CONNECTIONS = 64
 BUSY_SHARE = 0.9
 
 
+def do_nothing() -> None:
+    pass
+
+
 @dataclass
 class Load:
     """wrk against one server, and how long that server was busy meanwhile.
 
     `script` is the Lua file that says what is asked where it is more than a GET of `path`.
+    `prepare` is called before each round, outside its time.
     """
 
     server: Server
     path: str
     script: Path | None = None
+    prepare: Callable[[], None] = do_nothing
     busy_seconds: float = 0.0
     seconds: float = 0.0
 
     def press(self, seconds: int) -> float:
         """Loads the server for so long and returns the requests it answered per second of its CPU time."""
+        self.prepare()
         command = ["taskset", "--cpu-list", str(cores()[1]), "wrk", "--threads", "1"]
         command += ["--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
         if self.script is not None:
@@ -65,6 +74,15 @@ def request_count(output: str) -> int:
     if count is None:
         raise WrongAnswer(f"wrk counted no requests: {output.strip()}")
     return int(count[1])
+
+
+def press_in_turn(name: str, loads: Mapping[str, Load], rounds: int, seconds: int) -> dict[str, Sample]:
+    """Interleaved rounds of so many seconds after one to warm up; samples by the keys of `loads`."""
+    for load in loads.values():
+        load.press(1)
+    samples = interleave({key: partial(load.press, seconds) for key, load in loads.items()}, rounds)
+    warn_of_idling(name, loads.values())
+    return samples
 
 
 def warn_of_idling(name: str, loads: Iterable[Load]) -> None:

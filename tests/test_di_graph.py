@@ -180,7 +180,7 @@ class TestFlattening:
             layer = [provider(f"{level}.{index}", *layer) for index in range(16)]
         begin = time.perf_counter()
         endpoint = Endpoint(nothing, *layer)
-        assert time.perf_counter() - begin < 0.5
+        assert time.perf_counter() - begin < 2
         assert len(names(endpoint.plan)) == 256
 
     def test_a_cycle_is_told_with_its_path(self) -> None:

@@ -155,7 +155,7 @@ def test_a_dense_graph_is_checked_in_linear_time() -> None:
     begin = time.perf_counter()
     services.validate()
     # 3,840 edges; 16 ** 16 paths.
-    assert time.perf_counter() - begin < 0.5
+    assert time.perf_counter() - begin < 2
     with services.scope() as scope:
         assert isinstance(scope.get_sync(top[0]), top[0])
 
@@ -178,7 +178,7 @@ def test_a_dense_graph_full_of_cycles_is_checked_in_linear_time() -> None:
     begin = time.perf_counter()
     with pytest.raises(GraphError):
         services.validate()
-    assert time.perf_counter() - begin < 0.5
+    assert time.perf_counter() - begin < 2
 
 
 def test_a_deep_graph_is_checked_without_recursion() -> None:

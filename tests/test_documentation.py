@@ -1,4 +1,10 @@
-"""Every code block of README and docs/ runs: Python in order, one namespace a page; `$ curl` against the served page."""
+"""README and docs/ are true: files and Python blocks run in order, commands give what they show, links lead somewhere.
+
+A block whose first line is a comment with a file name (`# app.py`, `# system.toml`) is written to the page's
+directory. Python blocks share one namespace, in which `await` stands at the top level; a file called
+`test_*.py` is run by pytest instead. A console block is one command and its output; a command that serves is
+asked once and then ended by SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -12,106 +18,229 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *GUIDES]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# (\w+\.py)\n")
+FILE = re.compile(r"# ([\w-]+\.(?:py|toml))\n")
+
+# The option by which each server is told where to listen.
+SERVERS = {
+    "swift-api": ("--port", "{port}"),
+    "hypercorn": ("--bind", "127.0.0.1:{port}"),
+    "uvicorn": ("--port", "{port}"),
+    "granian": ("--port", "{port}"),
+}
+MODULES = {"swift-api": "swift"}
+
+# For a process to start on a machine that runs other tests too.
+PATIENCE = 60.0
 
 
 class Block(NamedTuple):
+    page: Path
     language: str
     text: str
     line: int
+
+    @property
+    def file(self) -> str | None:
+        """The name of the file that the block is."""
+        named = FILE.match(self.text)
+        return named.group(1) if named else None
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+class Command(NamedTuple):
+    """The command of a console block, and the output that the page shows."""
+
+    environment: dict[str, str]
+    words: list[str]
+    output: str
+    place: str
+
+    @property
+    def program(self) -> str:
+        return self.words[0]
+
+    @property
+    def serves(self) -> bool:
+        return self.program in SERVERS and (self.program != "swift-api" or self.words[1] == "run")
 
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text()
     return [
-        Block(match.group(1), match.group(2), text.count("\n", 0, match.start()) + 2)
+        Block(page, match.group(1), match.group(2), text.count("\n", 0, match.start()) + 2)
         for match in BLOCK.finditer(text)
     ]
+
+
+def commands_of(page: Path) -> list[Command]:
+    commands = []
+    for block in blocks_of(page):
+        if block.language == "console":
+            line, _, output = block.text.partition("\n")
+            assert line.startswith("$ "), block.place
+            words = shlex.split(line.removeprefix("$ "))
+            environment = {}
+            while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                name, _, value = words.pop(0).partition("=")
+                environment[name] = value
+            commands.append(Command(environment, words, output, block.place))
+    return commands
+
+
+def write_files(page: Path, directory: Path) -> None:
+    for block in blocks_of(page):
+        if block.file is not None:
+            (directory / block.file).write_text(block.text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, Any] = {"__name__": "page"}
-    blocks = [block for block in blocks_of(page) if block.language == "python"]
-    assert blocks or page.name == "performance.md"
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
 
     async def run() -> None:
-        for block in blocks:
+        for block in blocks_of(page):
+            if block.file is not None:
+                (tmp_path / block.file).write_text(block.text)
+            if block.language != "python" or (block.file or "").startswith("test_"):
+                continue
             # Padded so that a traceback names the line of the page.
             source = "\n" * (block.line - 1) + block.text
             code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            if FILE.match(block.text):
-                (tmp_path / FILE.match(block.text).group(1)).write_text(block.text)  # type: ignore[union-attr]
-            result = eval(code, namespace)
+            result = eval(code, module.__dict__)
             if inspect.isawaitable(result):
                 await result
 
-    module = type(sys)("page")
-    module.__dict__.update(namespace)
-    namespace = module.__dict__
-    monkeypatch.setitem(sys.modules, "page", module)
     asyncio.run(run())
 
 
-def test_the_commands_of_the_readme_give_what_they_show(tmp_path: Path) -> None:
-    blocks = blocks_of(ROOT / "README.md")
-    source = next(block.text for block in blocks if block.language == "python" and FILE.match(block.text))
-    (tmp_path / "app.py").write_text(source)
-    asked = [block for block in blocks if block.language == "console" and block.text.startswith("$ curl")]
-    assert len(asked) >= 4
-    with served(tmp_path) as port:
-        for block in asked:
-            command, _, expected = block.text.partition("\n")
-            words = shlex.split(command.removeprefix("$ ").replace("localhost:8000", f"127.0.0.1:{port}"))
-            done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
-            assert done.stdout == expected.rstrip("\n"), f"README.md:{block.line}"
-        assert "<title>Books</title>" in httpx.get(f"http://127.0.0.1:{port}/docs").text
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any((block.file or "").startswith("test_") for block in blocks_of(page))],
+    ids=lambda page: page.name,
+)
+def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
+    write_files(page, tmp_path)
+    done = run_module(["pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=lambda page: page.name)
+def test_the_commands_of_a_page_give_what_they_show(page: Path, tmp_path: Path) -> None:
+    write_files(page, tmp_path)
+    commands = commands_of(page)
+    for command in commands:
+        if command.serves:
+            with served(command, tmp_path):
+                pass
+        elif command.program == "swift-api":
+            done = run_module(["swift", *command.words[1:]], tmp_path, command.environment)
+            assert done.stdout.rstrip() == command.output.rstrip(), command.place
+        else:
+            assert command.program in ("curl", "pip"), f"{command.place}: nobody runs `{command.program}`"
+    asked = [command for command in commands if command.program == "curl"]
+    if asked:
+        with served(Command({}, ["swift-api", "run", "app:asgi"], "", page.name), tmp_path) as port:
+            for command in asked:
+                words = [word.replace("localhost:8000", f"127.0.0.1:{port}") for word in command.words]
+                done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True)
+                assert done.stdout.rstrip() == command.output.rstrip(), command.place
+
+
+def run_module(
+    words: Sequence[str], directory: Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`python -m ...` in a directory, with all that it says in `stdout`."""
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=directory,
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[int]:
-    """`swift-api run app:asgi` in a directory, on a free port, ended afterwards."""
+def served(command: Command, directory: Path) -> Iterator[int]:
+    """The port on which the command serves. It is ended as an init system does it, and then has the exit code 0."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "swift", "run", "app:asgi", "--port", str(port)]
+    where = [word.format(port=port) for word in SERVERS[command.program]]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", MODULES.get(command.program, command.program), *command.words[1:], *where],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **command.environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                httpx.get(f"http://127.0.0.1:{port}/openapi.json")
+                httpx.get(f"http://127.0.0.1:{port}/openapi.json").raise_for_status()
                 break
             except httpx.TransportError:
-                assert process.poll() is None, process.communicate()[0].decode()
-                assert time.monotonic() < deadline, "the server does not answer"
+                assert process.poll() is None, f"{command.place}: {process.communicate()[0]}"
+                assert time.monotonic() < deadline, f"{command.place}: the server does not answer"
                 time.sleep(0.1)
         yield port
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE)
+    if command.program == "swift-api":
+        assert process.returncode == 0, f"{command.place}: {output}"
+
+
+def test_the_first_api_of_the_readme_has_a_documentation_page(tmp_path: Path) -> None:
+    page = ROOT / "README.md"
+    write_files(page, tmp_path)
+    assert sum(command.program == "curl" for command in commands_of(page)) >= 4
+    with served(Command({}, ["swift-api", "run", "app:asgi"], "", page.name), tmp_path) as port:
+        assert "<title>Books</title>" in httpx.get(f"http://127.0.0.1:{port}/docs").text
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_a_guide_begins_with_a_file_that_can_be_served(page: Path) -> None:
+    first = blocks_of(page)[0]
+    assert first.file == "app.py"
+    assert re.search(r"^asgi = ", first.text, re.MULTILINE), first.place
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        if not target.startswith(("http://", "https://")):
-            assert (page.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if heading:
+            assert heading in headings_of(linked), f"{target}#{heading}"
+
+
+def headings_of(page: Path) -> set[str]:
+    """The anchors of a page as code hosts make them: lower case, hyphens for blanks, no punctuation."""
+    prose = BLOCK.sub("", page.read_text())
+    titles = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -581,6 +581,8 @@ class TestOrderAndLimits:
         assert await titles(query[3:1]) == []
         assert await titles(query[9:]) == []
         assert await titles(query[:0]) == []
+        assert await titles(query[10**30 : 10**40]) == []
+        assert len(await query[: 10**30]) == 4
         assert (await query[1]).title == "Beta"
         with pytest.raises(IndexError):
             await query[9]
@@ -658,6 +660,10 @@ class TestOrderAndLimits:
         assert await nothing.update(pages=1) == 0
         assert await nothing.delete() == 0
         assert await nothing.filter(pages=1).first() is None
+        assert await nothing.aggregate(n=Count()) == {"n": 0}
+        authors = Author.objects.none()
+        assert await Book.objects.filter(author__in=authors).count() == 0
+        assert await Book.objects.exclude(author__in=authors).count() == 4
 
     async def test_search(self, library: Database) -> None:
         query = Book.objects.order_by("title")

@@ -152,6 +152,19 @@ class TestNativeExpressions:
         assert await titles(Post.c.title.like("p_"), Post.c.views + Post.c.id > 18) == ["p9"]
         assert await Post.objects.exclude(Post.c.views > 0).count() == 1
 
+    async def test_columns_go_by_the_names_of_fields(self, db: Database) -> None:
+        class Renamed(Model):
+            id: int = fields.IDField()
+            first: str = fields.StringField(db_column="fn")
+
+        await db.create_tables([Renamed])
+        await Renamed.objects.create(first="x")
+        assert await Renamed.objects.filter(Renamed.c.first == "x").count() == 1
+        assert Renamed.c is Renamed.c
+        assert Renamed.c["first"] is Renamed.c.first
+        with pytest.raises(AttributeError, match="There is no column `fn`; there are id, first"):
+            Renamed.c.fn  # noqa: B018
+
     async def test_they_are_compiled_once_per_shape(self, db: Database) -> None:
         async def run(number: int) -> list[Post]:
             return await Post.objects.filter(

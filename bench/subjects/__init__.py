@@ -9,13 +9,15 @@ written as the framework's documentation advises for speed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.asgi import ASGIApp, ask
 from bench.cases import Case, WrongAnswer
+
+T = TypeVar("T")
 
 # The name of each subject, which is its module's, and the distribution whose version is reported for it.
 DISTRIBUTIONS = {
@@ -72,6 +74,11 @@ def load(name: str) -> Subject:
 
 def installed(names: Iterable[str]) -> list[Subject]:
     """The subjects among `names` whose frameworks are installed; a missing one costs a line on stderr."""
+    return available(names, load)
+
+
+def available(names: Iterable[str], load: Callable[[str], T]) -> list[T]:
+    """What `load` finds for each of `names`; one whose packages are missing costs a line on stderr."""
     subjects = []
     for name in names:
         try:

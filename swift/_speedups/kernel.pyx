@@ -787,10 +787,16 @@ cdef class Kernel:
         return (None, new_pending(self, None, STAGE_MISS, scope, receive, [], method == "HEAD"))
 
     def find(self, Request request not None):
-        """The plan a request leads to, or None."""
+        """The plan a request leads to, or None; also None where a converter of the path fails."""
         cdef str path = request.scope["path"]
         root_path = request.scope.get("root_path")
-        found = self.tree_for(request).find(strip_root_path(path, root_path) if root_path else path, request.scope["method"])
+        if root_path:
+            path = strip_root_path(path, root_path)
+        try:
+            found = self.tree_for(request).find(path, request.scope["method"])
+        except Exception:
+            # Asked for the handlers of an error, which may be this very one.
+            return None
         return None if found is None else found[0]
 
     def tree_for(self, Request request not None):

@@ -101,19 +101,21 @@ def plan_of(steps: Sequence[Step]) -> DependencyPlan:
 class Exits:
     """What a request leaves behind to be torn down, and its scope of the container.
 
-    exits = Exits(in_thread) if plan.needs_exits else None
-    try:
-        await run(plan, values, exits, in_thread)
-        response = respond(await handler(values))
+        exits = Exits(in_thread) if plan.needs_exits else None
+        try:
+            await run(plan, values, exits, in_thread)
+            response = respond(await handler(values))
+            if exits is not None:
+                await exits.close_call()
+        except BaseException as error:
+            if exits is None or (left := await exits.fail(error)) is error:
+                raise
+            raise left from left.__cause__ or error
+        await response(scope, receive, send)
         if exits is not None:
-            await exits.close_call()
-    except BaseException as error:
-        if exits is None or (left := await exits.fail(error)) is error:
-            raise
-        raise left from left.__cause__ or error
-    await response(scope, receive, send)
-    if exits is not None:
-        await exits.close_request()
+            await exits.close_request()
+
+    What `close_request` raises comes too late for the client; the caller reports it.
     """
 
     __slots__ = ("_call", "_failed", "_in_thread", "_request", "_scope")

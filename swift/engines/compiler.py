@@ -45,8 +45,7 @@ class Compiler:
         bare = isinstance(statement, st.Insert) and not statement.columns
         compiled = built.compile(dialect=self.dialect, column_keys=[] if bare else None)
         slots = [self.slots[name] for name in compiled.positiontup or ()]
-        writes = isinstance(statement, (st.Insert, st.Update, st.Delete))
-        return st.Compiled(command=str(compiled), bind=binder(slots), writes=writes)
+        return st.Compiled(command=str(compiled), bind=binder(slots))
 
     def statement(self, statement: st.Statement) -> Any:
         match statement:
@@ -203,24 +202,12 @@ class Compiler:
                 return self.negate(condition.of)
             case st.InSelect():
                 return self.expression(condition.left).in_(self.select(condition.select))
-            case st.Exists():
-                return self.exists(condition)
             case st.Native():
                 return self.native(condition)
         raise ProgrammingError(f"{type(condition).__name__} has no SQL.")
 
     def negate(self, condition: st.Condition) -> SQL:
         return self.condition(condition).self_group().is_not(sa.true())
-
-    def exists(self, condition: st.Exists) -> SQL:
-        outer, around = self.column(condition.outer), self.sources
-        source = self.enter(condition.select)
-        built: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(source)
-        built = built.where(self.column(condition.inner) == outer)
-        if condition.select.where is not None:
-            built = built.where(self.condition(condition.select.where))
-        self.sources = around
-        return built.exists()
 
     def native(self, condition: st.Native) -> SQL:
         """The user's expression, its bound values replaced by places for ours."""

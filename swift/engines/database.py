@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -81,7 +81,7 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        current_database.reset(self._token)
+        unbind(self._token)
         await self.close()
 
     @contextmanager
@@ -91,7 +91,7 @@ class Database:
         try:
             yield self
         finally:
-            current_database.reset(token)
+            unbind(token)
 
     # Compiled programs
 
@@ -115,16 +115,20 @@ class Database:
     @property
     def executor(self) -> Executor:
         """The transaction of this database that is open in this context, else the engine itself."""
+        return self._open or self.engine
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._open is not None
+
+    @property
+    def _open(self) -> Transaction | None:
         level = ambient.get()
         while level is not None:
             if level.database is self and not level.transaction.closed:
                 return level.transaction
             level = level.outer
-        return self.engine
-
-    @property
-    def in_transaction(self) -> bool:
-        return self.executor is not self.engine
+        return None
 
     async def fetch(self, command: Any, values: Values = (), *, writes: bool | None = None) -> list[Any]:
         """The rows of a query, as the driver gives them. SQL that is no plain SELECT runs as a change."""
@@ -154,16 +158,15 @@ class Database:
 
         It is kept when the block ends and undone when the block raises. Tasks started inside share it.
         """
-        outer = ambient.get()
-        executor = self.executor
-        if executor is self.engine:
+        outer, around = ambient.get(), self._open
+        if around is None:
             opening = self.engine.transaction(isolation)
         elif isolation is not None:
             raise TransactionError(
                 "A savepoint has the isolation of its transaction; set it on the outermost block."
             )
         else:
-            opening = executor.savepoint()  # type: ignore[attr-defined]
+            opening = around.savepoint()
         async with opening as transaction:
             token = ambient.set(Ambient(self, transaction, outer))
             try:
@@ -180,6 +183,16 @@ class Database:
     async def drop_tables(self, models: Iterable[Any]) -> None:
         """Drop the tables of `models` where they exist."""
         await self.engine.drop_tables(tables_of(models))
+
+
+def unbind(token: Token[Database | None]) -> None:
+    """Undo a binding, unless it was made in another context, as a test's fixture may do: it ended with
+    that.
+    """
+    try:
+        current_database.reset(token)
+    except ValueError:
+        pass
 
 
 def database(using: Database | None = None) -> Database:

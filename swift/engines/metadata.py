@@ -5,7 +5,7 @@ Imported only by what compiles or migrates, so that declaring models does not lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,6 +76,28 @@ def sql_table(table: Table) -> sa.Table:
             table.name, sa.MetaData(), *columns, schema=table.schema
         )
     assert isinstance(found, sa.Table)
+    return found
+
+
+class Columns:
+    """The columns of a table as SQLAlchemy has them, under the names of their fields."""
+
+    def __init__(self, table: Table, names: Mapping[str, Column]) -> None:
+        columns = sql_table(table).c
+        self.__dict__.update({name: columns[column.name] for name, column in names.items()})
+
+    def __getattr__(self, name: str) -> sa.Column[Any]:
+        raise AttributeError(f"There is no column `{name}`; there are {', '.join(vars(self))}.")
+
+    def __getitem__(self, name: str) -> sa.Column[Any]:
+        return getattr(self, name)  # type: ignore[no-any-return]
+
+
+def sql_columns(table: Table, names: Mapping[str, Column]) -> Columns:
+    found = table.derived.get("columns")
+    if found is None:
+        found = table.derived["columns"] = Columns(table, names)
+    assert isinstance(found, Columns)
     return found
 
 

@@ -142,16 +142,6 @@ class InSelect(Condition, frozen=True, eq=False):
     select: Select
 
 
-class Exists(Condition, frozen=True, eq=False):
-    """`select` has a row where `inner` (its own column) equals `outer` (a column of the statement around
-    it).
-    """
-
-    select: Select
-    inner: ColumnRef
-    outer: ColumnRef
-
-
 class And(Condition, frozen=True, eq=False):
     parts: tuple[Condition, ...]
 
@@ -268,4 +258,3 @@ class Compiled(msgspec.Struct, frozen=True, eq=False):
 
     command: Any
     bind: Bind
-    writes: bool = False

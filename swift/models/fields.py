@@ -355,7 +355,9 @@ def EnumField(enum: type[E], *, null: bool = False, default: Any = UNSET, **opti
 
 
 def Related() -> Any:
-    """Tells the type of a relation, and nothing else: `author: Author = fields.Related()` beside `author_id`."""
+    """Tells the type of a relation, and nothing else: `author: Author = fields.Related()` beside
+    `author_id`.
+    """
     return field.Related()
 
 

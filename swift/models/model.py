@@ -21,7 +21,7 @@ from swift.models.manager import DefaultManager, Manager
 from swift.models.options import Options
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from swift.engines.metadata import Columns
 
 
 class ModelMeta(msgspec.StructMeta):
@@ -66,11 +66,11 @@ class ModelMeta(msgspec.StructMeta):
         return model
 
     @property
-    def c(cls) -> sa.ColumnCollection[str, sa.Column[Any]]:
-        """The columns as SQLAlchemy has them: `User.objects.filter(User.c.age >= 18)`."""
-        from swift.engines.metadata import sql_table
+    def c(cls) -> Columns:
+        """The columns by field name, as SQLAlchemy has them: `User.objects.filter(User.c.age >= 18)`."""
+        from swift.engines.metadata import sql_columns
 
-        return sql_table(cls._meta.table).c  # type: ignore[attr-defined]
+        return sql_columns(cls._meta.table, cls._meta.columns)  # type: ignore[attr-defined]
 
 
 def own_fields(model: str, namespace: dict[str, Any], module: str) -> dict[str, Field]:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Model")
 
+# The condition no row meets: one of none.
+NOTHING = ("or",)
+# The largest limit and offset a database takes.
+MOST = 2**63 - 1
+
 
 class Query(msgspec.Struct, Generic[M], eq=False):
     """The rows of a model that meet some conditions, in some order, within some limits."""
@@ -98,8 +103,9 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         return self.filter(~Q(*conditions, **lookups)) if conditions or lookups else self
 
     def none(self) -> Self:
-        """No rows, without asking the database."""
+        """No rows, mostly without asking the database."""
         made = self.__copy__()
+        made._where = (*self._where, NOTHING)
         made._none = True
         return made
 
@@ -156,7 +162,8 @@ class Query(msgspec.Struct, Generic[M], eq=False):
             limit = left if limit is None else min(limit, left)
         if start:
             made._offset = (self._offset or 0) + start
-        made._limit = limit
+            made._offset = min(made._offset, MOST)
+        made._limit = None if limit is None else min(limit, MOST)
         return made
 
     def paginate(self, page: int, page_size: int) -> Self:

@@ -69,6 +69,12 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         app_scope=inherited.app_scope,
         overrides=inherited.overrides,
     )
+    # Those of the routers run before the handler's own: an origin check comes before a session is opened.
+    try:
+        for dependency in (*inherited.dependencies, *route.dependencies):
+            graph.require(dependency)
+    except GraphError as error:
+        raise SignatureError(f"{describe}: {error}") from error
     for parameter in parameters:
         annotation = hints.get(parameter.name, inspect.Parameter.empty)
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -83,8 +89,6 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
             named.append((parameter.name, position))
         else:
             positional.append(position)
-    for dependency in (*inherited.dependencies, *route.dependencies):
-        graph.require(dependency)
     dependencies = graph.build()
     arguments = tuple(positional) + tuple(position for _, position in named)
     returns = hints.get("return", inspect.Signature.empty)

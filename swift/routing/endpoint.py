@@ -104,9 +104,9 @@ class Endpoint(Plan):
             if exits is not None:
                 await exits.close_call()
         except BaseException as error:
-            if exits is None:
+            if exits is None or (left := await exits.fail(error)) is error:
                 raise
-            raise await exits.fail(error) from None
+            raise left from left.__cause__ or error
         request.exits = exits
         return response
 

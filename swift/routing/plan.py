@@ -7,18 +7,14 @@ dataclass, a dict or a list of those is the body. Anything else is a field of th
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import types
-import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 import msgspec
 
 from swift._speedups.kernel import Slot
-from swift._speedups.query import parse_pairs
-from swift.http import ErrorDetail, Request
+from swift.http import ErrorDetail, QueryParams, Request, UploadFile
 from swift.schemas import (
     PARAMETER_ERRORS,
     BodyDecoder,
@@ -28,14 +24,23 @@ from swift.schemas import (
     compile_parameter,
 )
 
-from .params import Marker
+from .annotations import (
+    SignatureError,
+    description_of,
+    is_body_type,
+    is_collection,
+    is_struct,
+    requirement,
+    split_annotated,
+    takes_files,
+    without_none,
+)
+from .checks import check_marker, check_path, check_text, constrained
+from .params import File, Marker
 from .templates import Template
 
 Source = Literal["path", "query", "header", "cookie", "form"]
 
-_COLLECTIONS = (list, set, frozenset, tuple)
-# PERF: not inspected, as texts always convert to them; a third of the time that ten thousand routes take to start.
-_PLAIN = (str, int, float, bool)
 _INTEGER_BOUNDS = {"ge", "gt", "le", "lt"}
 _TEXT_BOUNDS = {"min_length", "max_length"}
 
@@ -78,10 +83,6 @@ class InvalidParameter(ValueError):
         self.errors = errors
 
 
-class SignatureError(TypeError):
-    """A handler's signature that no plan can be made of; raised at registration."""
-
-
 class SlotReader:
     """Turns signature parameters into slots. One reader serves a handler and its dependencies,
     so that equal parameters share a slot."""
@@ -96,7 +97,9 @@ class SlotReader:
     def add(self, parameter: inspect.Parameter, annotation: Any) -> int:
         """The position of the slot that gives this parameter its value."""
         bare, metadata = split_annotated(annotation)
-        marker = marker_of(parameter, metadata)
+        marker = check_marker(parameter, metadata, self.describe)
+        if marker is None and takes_files(bare):
+            marker = File()
         if isinstance(bare, type) and issubclass(bare, Request):
             return self._add_slot(source="request", kind="as_is")
         for index, declared in enumerate(self.template.parameters):
@@ -131,9 +134,11 @@ class SlotReader:
         self, parameter: inspect.Parameter, index: int, annotation: Any, marker: Marker | None
     ) -> int:
         declared = self.template.parameters[index]
-        typed = (
-            declared.type if annotation is inspect.Parameter.empty else with_constraints(annotation, marker)
-        )
+        if annotation is inspect.Parameter.empty:
+            typed = declared.type
+        else:
+            typed = constrained(annotation, marker, parameter.name, self.describe)
+            check_path(declared, typed, self.template.path, parameter.name, self.describe)
         described = self._describe(parameter, "path", declared.name, typed, marker, required=True)
         # What the tree converted already; the text of `{name}` is a str as it is.
         converted = declared.type is Any or typed is declared.type
@@ -161,13 +166,17 @@ class SlotReader:
                 f"{self.describe} declares a JSON body beside form fields; a request has one body."
             )
         required, default = requirement(parameter, marker)
-        typed = with_constraints(annotation, marker)
+        typed = constrained(annotation, marker, parameter.name, self.describe)
+        try:
+            decoder = compile_body(typed)
+        except TypeError as error:
+            raise SignatureError(f"{self.describe} has a body that JSON cannot become: {error}") from None
         self.body = BodySpec(
             typed,
             required=required,
             default=None if required else default,
             description=marker.description if marker else None,
-            decoder=compile_body(typed),
+            decoder=decoder,
         )
         return self._add_slot(source="body", kind="as_is", required=required)
 
@@ -180,7 +189,9 @@ class SlotReader:
         alias = marker.alias if marker is not None and marker.alias else parameter.name
         if source == "header" and not (marker and marker.alias):
             alias = alias.replace("_", "-")
-        typed = str if annotation is inspect.Parameter.empty else with_constraints(annotation, marker)
+        if annotation is inspect.Parameter.empty:
+            annotation = str
+        typed = constrained(annotation, marker, parameter.name, self.describe)
         required, default = requirement(parameter, marker)
         described = self._describe(
             parameter, source, alias, typed, marker, required=required, default=default
@@ -192,7 +203,7 @@ class SlotReader:
                 and slot.source == SOURCE_NUMBERS[source]
             ):
                 return position
-        convert, explain = conversion(described)
+        convert, explain = form_conversion(described) if source == "form" else conversion(described)
         many = is_collection(typed)
         kind, bounds = ("converted", {}) if many else text_kind(typed)
         if described not in self.parameters:
@@ -266,7 +277,7 @@ class SlotReader:
         )
         if source == "path":
             self.parameters.append(described)
-        check_convertible(described, self.describe)
+        check_text(described, marker, self.describe)
         return described
 
 
@@ -274,104 +285,16 @@ SOURCE_NUMBERS = {"path": 0, "query": 1, "header": 2, "cookie": 3, "form": 7}
 
 
 def fields_of(query: bytes) -> dict[str, list[str]]:
-    """The values of each name of a query string; InvalidParameter when it cannot be read."""
+    """The values of each name of a query string; the errors are those of `Request.query`."""
     fields: dict[str, list[str]] = {}
-    try:
-        for name, value in parse_pairs(query):
-            fields.setdefault(name, []).append(value)
-    except UnicodeDecodeError:
-        raise InvalidParameter(
-            [ErrorDetail("/query", "encoding", "The query string is not UTF-8.")]
-        ) from None
-    except ValueError as error:
-        raise InvalidParameter([ErrorDetail("/query", "too_long", str(error))]) from None
+    for name, value in QueryParams(query).multi_items():
+        fields.setdefault(name, []).append(value)
     return fields
 
 
 def explain_group(error: Exception | None) -> Sequence[ErrorDetail]:
     assert isinstance(error, InvalidParameter)
     return error.errors
-
-
-def description_of(typed: Any) -> str | None:
-    """The description in the msgspec.Meta of a type, if there is one."""
-    return next(
-        (item.description for item in split_annotated(typed)[1] if isinstance(item, msgspec.Meta)), None
-    )
-
-
-def split_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """`Annotated[T, a, b]` as `(T, (a, b))`; any other annotation as `(annotation, ())`."""
-    if get_origin(annotation) is Annotated:
-        bare, *metadata = get_args(annotation)
-        return bare, tuple(metadata)
-    return annotation, ()
-
-
-def marker_of(parameter: inspect.Parameter, metadata: tuple[Any, ...]) -> Marker | None:
-    if isinstance(parameter.default, Marker):
-        return parameter.default
-    for item in metadata:
-        if isinstance(item, Marker):
-            return item
-        if isinstance(item, type) and issubclass(item, Marker):
-            return item()
-    return None
-
-
-def requirement(parameter: inspect.Parameter, marker: Marker | None) -> tuple[bool, Any]:
-    """Whether a value must be sent, and what stands in when it is not."""
-    default = parameter.default
-    if isinstance(default, Marker):
-        default = default.default
-    elif default is inspect.Parameter.empty and marker is not None:
-        default = marker.default
-    if default is inspect.Parameter.empty or default is msgspec.UNSET:
-        return (marker is None or marker.default_factory is None), None
-    return False, default
-
-
-def with_constraints(annotation: Any, marker: Marker | None) -> Any:
-    """The annotation with the marker's constraints as msgspec.Meta, and without the marker."""
-    bare, metadata = split_annotated(annotation)
-    kept = [item for item in metadata if isinstance(item, msgspec.Meta)]
-    if marker is not None and marker.constraints:
-        kept.append(msgspec.Meta(**marker.constraints))
-    return Annotated[bare, *kept] if kept else bare
-
-
-def without_none(typed: Any) -> Any:
-    """`T | None` as T: text is never null."""
-    bare, metadata = split_annotated(typed)
-    if get_origin(bare) in (typing.Union, types.UnionType):
-        members = [member for member in get_args(bare) if member is not types.NoneType]
-        if len(members) == 1:
-            inner, inner_metadata = split_annotated(members[0])
-            metadata = (*metadata, *inner_metadata)
-            return Annotated[inner, *metadata] if metadata else inner
-    return typed
-
-
-def is_collection(typed: Any) -> bool:
-    bare, _ = split_annotated(without_none(typed))
-    return bare in _COLLECTIONS or get_origin(bare) in _COLLECTIONS
-
-
-def is_body_type(bare: Any) -> bool:
-    """Whether a type is a JSON document rather than the text of one parameter."""
-    origin = get_origin(bare)
-    if origin in (typing.Union, types.UnionType):
-        return any(is_body_type(split_annotated(member)[0]) for member in get_args(bare))
-    if origin in _COLLECTIONS:
-        return any(is_body_type(split_annotated(member)[0]) for member in get_args(bare))
-    if bare is dict or origin is dict or typing.is_typeddict(bare) or dataclasses.is_dataclass(bare):
-        return True
-    return is_struct(bare)
-
-
-def is_struct(bare: Any) -> bool:
-    inner = get_origin(bare) or bare
-    return isinstance(inner, type) and issubclass(inner, msgspec.Struct)
 
 
 def text_kind(typed: Any) -> tuple[str, dict[str, Any]]:
@@ -434,32 +357,24 @@ def conversion(
     return convert, explain
 
 
-def check_convertible(parameter: Parameter, describe: str) -> None:
-    """Refuse at start a type that no text can be converted to."""
-    from swift.http import UploadFile
+def form_conversion(
+    parameter: Parameter,
+) -> tuple[Callable[[Any], Any], Callable[[Exception | None], Sequence[ErrorDetail]]]:
+    """The conversion of a form's field, which may arrive as a file where text is wanted, or the reverse."""
+    convert, explain = conversion(parameter)
+    files = takes_files(parameter.type)
+    expected = "Expected a file, got text" if files else "Expected text, got a file"
 
-    bare, _ = split_annotated(without_none(parameter.type))
-    if bare in _PLAIN and parameter.type is bare:
-        return
-    if parameter.source == "form" and (bare is UploadFile or UploadFile in get_args(bare)):
-        return
-    try:
-        msgspec.inspect.type_info(parameter.type)
-    except TypeError as error:
-        raise SignatureError(
-            f"{describe} has the parameter `{parameter.name}` of type `{bare}`, which is neither a value of the "
-            f"request nor a registered service; annotate it with a marker or register the service. ({error})"
-        ) from None
+    def convert_field(value: Any) -> Any:
+        errors = [
+            ErrorDetail(
+                parameter.pointer if place is None else f"{parameter.pointer}/{place}", "type", expected
+            )
+            for place, item in (enumerate(value) if isinstance(value, list) else ((None, value),))
+            if isinstance(item, UploadFile) is not files
+        ]
+        if errors:
+            raise InvalidParameter(errors)
+        return convert(value)
 
-
-def handler_hints(function: Callable[..., Any], describe: str) -> dict[str, Any]:
-    """The resolved annotations of a handler, `return` included."""
-    target = function
-    if not inspect.isroutine(target) and not isinstance(target, type):
-        target = getattr(target, "__call__", target)  # noqa: B004 - the method's annotations are wanted
-    try:
-        return typing.get_type_hints(inspect.unwrap(target), include_extras=True)
-    except NameError as error:
-        raise SignatureError(
-            f"{describe} has an annotation that cannot be resolved: {error}; define or import it at module level."
-        ) from None
+    return convert_field, explain

@@ -163,8 +163,7 @@ class MemoryEngine(MemoryRunner):
     def compile(self, statement: st.Statement) -> st.Compiled:
         slots: list[Slot] = []
         run = self.plan(statement, slots)
-        writes = isinstance(statement, (st.Insert, st.Update, st.Delete))
-        return st.Compiled(command=Plan(run), bind=binder(slots), writes=writes)
+        return st.Compiled(command=Plan(run), bind=binder(slots))
 
     def plan(
         self, statement: st.Statement, slots: list[Slot]

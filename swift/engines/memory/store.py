@@ -36,6 +36,10 @@ class Store:
         self.table = table
         self.log = log
         self.rows: dict[Any, Row] = {}
+        # When each row came. An undone removal puts its row at the end; it is sorted in when next asked for.
+        self.came: dict[Any, int] = {}
+        self.count = 0
+        self.sorted = True
         self.key = table.primary_key.name
         self.last_id = 0
         self.indexes = [
@@ -47,6 +51,9 @@ class Store:
         self.indexes += (UniqueIndex(index.fields, index.name) for index in table.indexes if index.unique)
 
     def __iter__(self) -> Iterator[Row]:
+        if not self.sorted:
+            self.rows = {key: self.rows[key] for key in sorted(self.rows, key=self.came.__getitem__)}
+            self.sorted = True
         return iter(list(self.rows.values()))
 
     def next_id(self) -> int:
@@ -92,13 +99,14 @@ class Store:
     def put(self, row: Row, instead_of: Any = None) -> None:
         """Add a row, or let it take the place of the one with the key `instead_of`."""
         key = row[self.key]
-        old = None if instead_of is None else self.rows[instead_of]
-        order = None
-        if old is not None:
-            self.unindex(old)
-            if instead_of != key:
-                order = list(self.rows)
-                del self.rows[instead_of]
+        if instead_of is not None:
+            came = self.came[instead_of]
+            self.remove(instead_of)
+            self.came[key] = came
+            self.sorted = False
+        else:
+            self.count += 1
+            self.came[key] = self.count
         self.rows[key] = row
         self.index(row)
         if isinstance(key, int):
@@ -106,27 +114,17 @@ class Store:
 
         def undo() -> None:
             self.unindex(row)
-            if old is None:
-                del self.rows[key]
-                return
-            if order is None:
-                self.rows[key] = old
-            else:
-                del self.rows[key]
-                self.rows = {known: old if known == instead_of else self.rows[known] for known in order}
-            self.index(old)
+            del self.rows[key], self.came[key]
 
         self.log.append(undo)
 
     def remove(self, key: Any) -> None:
-        row = self.rows[key]
-        place = list(self.rows)
-        del self.rows[key]
+        row, came = self.rows.pop(key), self.came.pop(key)
         self.unindex(row)
 
         def undo() -> None:
-            self.rows[key] = row
-            self.rows = {known: self.rows[known] for known in place}
+            self.rows[key], self.came[key] = row, came
+            self.sorted = False
             self.index(row)
 
         self.log.append(undo)

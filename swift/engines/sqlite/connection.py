@@ -102,8 +102,8 @@ class Connection:
         thread.daemon = True
 
     def connect(self) -> sqlite3.Connection:
-        """What the thread does first. aiosqlite leaves a thread whose connector raises to end by itself, perhaps
-        after the loop; so a failure is kept, and the thread is closed as any other.
+        """What the thread does first. aiosqlite leaves a thread whose connector raises to end by itself,
+        perhaps after the loop; so a failure is kept, and the thread is closed as any other.
         """
         try:
             return self.location.connect(read_only=self.read_only)

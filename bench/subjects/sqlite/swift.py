@@ -1,0 +1,49 @@
+"""Swift as its user writes it: a Model, a ModelViewSet, a router and an App; no setting touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swift import App, Model, fields
+from swift.permissions import AllowAny
+from swift.viewsets import AutoRouter, ModelViewSet
+
+
+class Record(Model):
+    id: int = fields.IDField()
+    name: str = fields.StringField(max_length=100)
+    email: str = fields.StringField(max_length=254)
+    city: str = fields.StringField(max_length=100)
+    age: int = fields.IntegerField(ge=0, le=150)
+    active: bool = fields.BoolField(default=True)
+    score: float = fields.FloatField()
+    balance: float = fields.FloatField()
+    note: str | None = fields.TextField(null=True)
+    created_at: datetime = fields.DateTimeField()
+
+    class Meta:
+        db_table = "records"
+        ordering = ("id",)
+
+
+class RecordViewSet(ModelViewSet):
+    model = Record
+    permission_classes = (AllowAny,)
+    pagination_class = None
+
+
+def application(database: Path) -> App:
+    router = AutoRouter()
+    router.register("/records", RecordViewSet)
+    return App(routers=[router], database=f"sqlite:///{database}")
+
+
+async def seed(database: Path, records: Sequence[dict[str, Any]]) -> None:
+    async with application(database).db as db:
+        await db.create_tables([Record])
+        await Record.objects.bulk_create(msgspec.convert(records, list[Record]))
