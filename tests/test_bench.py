@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import runpy
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bench import sqlite
 from bench.__main__ import BENCHES, main
 from bench.asgi import Message, Receive, Request, Response, Scope, Send, ask, lifespan
 from bench.calls import COUNTED, count
-from bench.cases import CASES, ORDER, Case, Exchange, WrongAnswer
+from bench.cases import CASES, ORDER, Case, Exchange, WrongAnswer, record
 from bench.measure import Sample, interleave
 from bench.options import Options, Unavailable
+from bench.records import CASES as TABLE_CASES
+from bench.records import MANY, NEW, RANDOM_IDS, TableCase, in_utc
 from bench.report import Report
-from bench.servers import SERVERS, Load, get, request_count, served, warn_of_idling
-from bench.serving import Server
+from bench.servers import SERVERS, served
+from bench.serving import Server, fetch
 from bench.subjects import DISTRIBUTIONS, Subject, installed, load
+from bench.subjects import sqlite as stored
 from bench.targets import TARGETS, judge, verdicts
+from bench.wrk import Load, press_in_turn, request_count, warn_of_idling
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,11 +110,17 @@ def test_a_formula_that_cannot_be_read_is_refused_with_its_place() -> None:
 
 
 def test_every_target_is_readable_and_names_what_its_bench_measures() -> None:
-    cases = {"inproc": set(CASES), "calls": set(COUNTED), "servers": set(SERVERS)}
+    cases = {
+        "inproc": set(CASES),
+        "calls": set(COUNTED),
+        "servers": set(SERVERS),
+        "sqlite": set(TABLE_CASES),
+    }
     figure = sample(1.0)
     for bench, targets in TARGETS.items():
         assert set(targets) <= cases[bench]
-        everything = {case: dict.fromkeys(DISTRIBUTIONS, figure) for case in cases[bench]}
+        subjects = stored.DISTRIBUTIONS if bench == "sqlite" else DISTRIBUTIONS
+        everything = {case: dict.fromkeys(subjects, figure) for case in cases[bench]}
         assert len(list(verdicts(bench, everything))) == sum(map(len, targets.values()))
 
 
@@ -272,11 +287,12 @@ def test_the_help_lists_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
 # Servers
 
 
-def test_the_servers_need_wrk_and_say_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("bench", ["servers", "sqlite"])
+def test_what_loads_servers_needs_wrk_and_says_how_to_get_it(
+    bench: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["servers"]) == 2
+    assert main([bench]) == 2
     assert "apt-get install wrk" in capsys.readouterr().err
 
 
@@ -297,16 +313,18 @@ def test_failed_requests_do_not_count(line: str) -> None:
 
 def test_a_server_that_could_not_work_all_the_time_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server(port=0, group=0)
-    warn_of_idling("uvicorn", [Load(server, busy_seconds=6.9, seconds=7.0)])
+    busy = Load(server, "/", busy_seconds=6.9, seconds=7.0)
+    warn_of_idling("uvicorn", [busy])
     assert capsys.readouterr().err == ""
-    warn_of_idling("uvicorn", [Load(server, 6.9, 7.0), Load(server, 3.5, 7.0)])
+    warn_of_idling("uvicorn", [busy, Load(server, "/", busy_seconds=3.5, seconds=7.0)])
     assert "uvicorn: some subject was busy for only 50% of its rounds" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset (util-linux) is not installed")
 def test_a_server_answers_while_it_is_served_and_has_ended_afterwards() -> None:
     with served("hypercorn", load("raw")) as server:
-        CASES["plaintext"].exchanges[0].check(get(server.port))
+        exchange = CASES["plaintext"].exchanges[0]
+        exchange.check(fetch(server.port, exchange.request))
         assert 0 < server.cpu_seconds() < 60
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=1)
@@ -316,3 +334,101 @@ def test_a_server_answers_while_it_is_served_and_has_ended_afterwards() -> None:
 def test_the_peers_are_pinned() -> None:
     lines = (ROOT / "bench" / "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in lines if line and not line.startswith("#"))
+
+
+# An app with a table
+
+# The ones that need nothing but what the product itself needs.
+OWN_SUBJECTS = ("swift", "raw_sqlite3")
+
+
+@pytest.mark.parametrize("case", TABLE_CASES.values(), ids=TABLE_CASES.keys())
+@pytest.mark.parametrize("name", OWN_SUBJECTS)
+async def test_a_subject_answers_every_case_on_its_table_rightly(
+    name: str, case: TableCase, tmp_path: Path
+) -> None:
+    await sqlite.verify(stored.load(name), case, tmp_path / "records.db")
+
+
+async def test_a_wrong_answer_names_its_subject_and_case(tmp_path: Path) -> None:
+    subject = stored.load("raw_sqlite3")
+    fewer = stored.StoredSubject(
+        "raw_sqlite3",
+        subject.application,
+        lambda database, records: subject.seed(database, records[:-1]),
+        unvalidated=(),
+    )
+    with pytest.raises(
+        WrongAnswer, match="raw_sqlite3, by_id: Expected 200, got 404 - at GET /records/10000"
+    ):
+        await sqlite.verify(fewer, TABLE_CASES["by_id"], tmp_path / "records.db")
+
+
+@pytest.mark.parametrize("name", OWN_SUBJECTS)
+async def test_the_table_is_as_before_when_it_is_restored(name: str, tmp_path: Path) -> None:
+    subject, case, database = stored.load(name), TABLE_CASES["insert"], tmp_path / "records.db"
+    await sqlite.verify(subject, case, database)
+    sqlite.restore(database, case.rows)
+    app = subject.application(database)
+    async with lifespan(app):
+        answer = await ask(app, Request("/records"))
+    assert in_utc(json.loads(answer.body)) == in_utc([record(number) for number in range(1, case.rows + 1)])
+
+
+@pytest.mark.parametrize("name", OWN_SUBJECTS)
+async def test_every_database_is_in_wal_mode(name: str, tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    await sqlite.seed(stored.load(name), TABLE_CASES["list100"], database)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_an_instant_without_a_zone_is_the_same_in_utc() -> None:
+    with_zone = record(1)
+    without = with_zone | {"created_at": with_zone["created_at"].removesuffix("Z")}
+    later = with_zone | {"created_at": "2026-03-01T13:01:00Z"}
+    assert in_utc([with_zone]) == in_utc([without])
+    assert in_utc(with_zone) != in_utc(later)
+    assert in_utc(with_zone | {"created_at": "2026-03-01T13:01:00+01:00"}) == in_utc(with_zone)
+
+
+def test_wrk_asks_for_ids_that_are_there_and_inserts_what_was_verified() -> None:
+    assert f"math.random({MANY})" in RANDOM_IDS
+    assert TABLE_CASES["by_id"].rows == MANY
+    assert json.loads(TABLE_CASES["insert"].script.partition("[[")[2].partition("]]")[0]) == NEW
+
+
+def test_a_load_is_prepared_before_each_of_its_rounds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[str] = []
+    wrk = tmp_path / "taskset"
+    wrk.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/asked\necho 70 requests in 1.00s, 1MB read\n")
+    wrk.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    server = Server(port=8000, group=os.getpgid(0))
+    script = tmp_path / "ask.lua"
+    load = Load(server, "/records", script, prepare=lambda: done.append("prepared"))
+    assert press_in_turn("insert", {"raw": load}, rounds=2, seconds=3)["raw"].min > 0
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(done) == len(asked) == 3
+    assert asked[-1].endswith(f"--duration 3s --script {script} http://127.0.0.1:8000/records")
+
+
+async def test_the_served_application_is_that_of_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = tmp_path / "records.db"
+    case = TABLE_CASES["list100"]
+    await sqlite.seed(stored.load("raw_sqlite3"), case, database)
+    monkeypatch.setenv("BENCH_SUBJECT", "raw_sqlite3")
+    monkeypatch.setenv("BENCH_DATABASE", str(database))
+    app = runpy.run_module("bench.sqlite_served")["asgi"]
+    async with lifespan(app):
+        await Subject("raw_sqlite3", {"list100": app}, ()).verify(case.case)
+
+
+def test_the_versions_name_what_the_subjects_stand_on() -> None:
+    found = sqlite.versions([stored.load(name) for name in OWN_SUBJECTS])
+    assert list(found) == [*OWN_SUBJECTS, "aiosqlite", "sqlalchemy", "uvicorn", "sqlite"]
+    assert found["sqlite"] == sqlite3.sqlite_version

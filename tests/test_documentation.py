@@ -42,6 +42,9 @@ SERVERS = {
 }
 MODULES = {"swift-api": "swift"}
 
+# What the platform may have set for somebody else, and what would set something here.
+OURS = re.compile(r"SWIFT_.*|DATABASE_URL|HOST|PORT|DEBUG|SECRET_KEY|WEB_CONCURRENCY")
+
 # For a process to start on a machine that runs other tests too.
 PATIENCE = 60.0
 
@@ -112,6 +115,8 @@ def write_files(page: Path, directory: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in filter(OURS.fullmatch, list(os.environ)):
+        monkeypatch.delenv(name)
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
 
@@ -171,13 +176,18 @@ def run_module(
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=directory,
-        env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
+        env=environment_of(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
+
+
+def environment_of(own: dict[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
+    return {**inherited, **own, "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
@@ -190,7 +200,7 @@ def served(command: Command, directory: Path) -> Iterator[int]:
     process = subprocess.Popen(
         [sys.executable, "-m", MODULES.get(command.program, command.program), *command.words[1:], *where],
         cwd=directory,
-        env={**os.environ, **command.environment, "PYTHONPATH": str(ROOT)},
+        env=environment_of(command.environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

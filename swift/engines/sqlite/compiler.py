@@ -15,7 +15,7 @@ from swift.engines.errors import ProgrammingError
 from swift.engines.schema import Column
 from swift.engines.sqlite.json import Member, json_object
 from swift.engines.sqlite.values import scaled_number, storage
-from swift.engines.values import Checker, check_binary, check_decimal, check_string, encode_json
+from swift.engines.values import Checker, check_binary, check_decimal, check_float, check_string, encode_json
 
 TEXT_KINDS = ("string", "text", "json", None)
 # SQLITE_MAX_LIKE_PATTERN_LENGTH
@@ -121,9 +121,7 @@ class SQLiteCompiler(Compiler):
             subject, convert = sa.case((subject.is_not(sa.null()), sa.func.hex(subject))), hex_text
         elif left.kind == "float":
             # SQLite reads floats of JSON less exactly than it keeps them; their shortest texts are equal.
-            inner = convert
-            subject = sa.func.swift_float_json(subject)
-            convert = lambda value: encode_json(inner(value)).decode()  # noqa: E731
+            subject, convert = sa.func.swift_float_json(subject), float_text
         array = self.bound(right.index, each(convert), label_of(column, left.kind))
         values = sa.func.json_each(array).table_valued("value")
         return subject.in_(sa.select(values.c.value))
@@ -340,6 +338,10 @@ def json_array(values: Any) -> str:
 
 def json_text(value: Any) -> str:
     return encode_json(value).decode()
+
+
+def float_text(value: Any) -> str:
+    return encode_json(check_float(value)).decode()
 
 
 def hex_text(value: Any) -> str:
