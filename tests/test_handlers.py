@@ -8,6 +8,7 @@ import datetime as dt
 import enum
 import functools
 import logging
+import re
 import threading
 import time
 import uuid
@@ -197,10 +198,10 @@ async def test_a_struct_is_the_body() -> None:
 @pytest.mark.parametrize(
     ("annotation", "sent", "received"),
     [
-        (Point, {"x": 1}, {"x": 1, "y": 0}),
+        (Point, {"x": 1, "y": 2}, {"x": 1, "y": 2}),
         (Size, {"width": 3}, {"width": 3}),
         (list[Item], [{"name": "a"}], [{"name": "a", "price": 0}]),
-        (list[Point], [{"x": 1}], [{"x": 1, "y": 0}]),
+        (list[Point], [{"x": 1, "y": 2}], [{"x": 1, "y": 2}]),
         (dict[str, int], {"a": 1}, {"a": 1}),
         (dict, {"a": [1, None]}, {"a": [1, None]}),
         (Cat | Dog, {"type": "dog", "tricks": ["sit"]}, {"type": "dog", "tricks": ["sit"]}),
@@ -409,7 +410,7 @@ async def test_a_text_that_does_not_fit_is_told_where_and_why(annotation: Any, t
         (Query(pattern="^[a-c]+$"), str, ["abc"], {"abd": "pattern"}),
         (Query(min_length=1, max_length=2), list[str], ["a", "a&x=b"], {"a&x=b&x=c": "too_long"}),
         (Query(ge=1), int | None, ["1"], {"0": "too_small"}),
-        (Query(ge=2**70), int, [str(2**70)], {"1": "too_small"}),
+        (Query(ge=2**62), int, [str(2**62), str(2**70)], {"1": "too_small"}),
     ],
 )
 @pytest.mark.parametrize("place", ["annotated", "default"])
@@ -474,21 +475,16 @@ async def test_unset_may_be_the_default() -> None:
 
 async def test_a_mutable_default_is_each_requests_own() -> None:
     async def show(
-        tags: list[str] = [], more: Annotated[list[str], Query(default_factory=lambda: ["m"])] = ...
-    ) -> str:  # type: ignore[assignment]  # noqa: B006
+        tags: list[str] = [],  # noqa: B006
+        more: list[str] = Query(default_factory=lambda: ["m"]),  # type: ignore[assignment]
+    ) -> str:
         tags.append("changed")
         more.append("changed")
         return f"{tags} {more}"
 
-    show.__defaults__ = ([],)
-    show = _rebuilt(show)
     async with serving(show) as client:
         for _ in range(2):
             assert (await client.get("/")).text == "['changed'] ['m', 'changed']"
-
-
-def _rebuilt(handler: Handler) -> Handler:
-    return handler
 
 
 async def test_keyword_only_and_positional_only_parameters_are_filled() -> None:
@@ -671,16 +667,20 @@ async def test_a_body_that_does_not_say_what_it_is_is_not_taken_for_json(framing
 async def test_a_form_of_another_type_is_refused_before_its_body_is_read() -> None:
     async def create(name: Annotated[str, Form()]) -> None: ...
 
-    async def never() -> AsyncIterator[bytes]:
-        raise AssertionError("The body was read.")
-        yield b""
+    read = False
+
+    async def watched() -> AsyncIterator[bytes]:
+        nonlocal read
+        read = True
+        yield b"{}"
 
     app = App(openapi_url=None)
     app.post("/")(create)
     async with TestClient(app) as client:
-        response = await client.post("/", content=never(), headers=JSON)
+        response = await client.post("/", content=watched(), headers=JSON)
     assert response.status == 415
     assert response.headers["accept"] == "application/x-www-form-urlencoded, multipart/form-data"
+    assert not read
 
 
 async def test_a_route_may_have_a_body_limit_of_its_own() -> None:
@@ -798,11 +798,11 @@ async def test_the_whole_blocking_chain_takes_one_thread_once() -> None:
     def first() -> int:
         return threading.get_ident()
 
-    def second(first: Annotated[int, Depends(first)]) -> list[int]:
-        return [first, threading.get_ident()]
+    def second(ident: int = Depends(first)) -> list[int]:
+        return [ident, threading.get_ident()]
 
     @app.get("/")
-    def handler(idents: Annotated[list[int], Depends(second)]) -> int:
+    def handler(idents: list[int] = Depends(second)) -> int:
         return len({*idents, threading.get_ident()})
 
     async with TestClient(app) as client, asyncio.timeout(30):
@@ -1220,8 +1220,13 @@ def test_open_argument_lists_are_refused() -> None:
     async def args(*args: int) -> None: ...
     async def kwargs(**kwargs: int) -> None: ...
 
-    assert refused(args) == "The handler `args` of / takes `*args: int`; name each parameter it needs."
-    assert refused(kwargs) == "The handler `kwargs` of / takes `**kwargs: int`; name each parameter it needs."
+    assert re.fullmatch(
+        r"The handler `args` of / takes `\*args: .*int.*`; name each parameter it needs\.", refused(args)
+    )
+    assert re.fullmatch(
+        r"The handler `kwargs` of / takes `\*\*kwargs: .*int.*`; name each parameter it needs\.",
+        refused(kwargs),
+    )
 
 
 def test_two_bodies_are_refused() -> None:
@@ -1315,17 +1320,31 @@ def test_an_annotation_that_contradicts_the_path_is_refused(path: str, annotatio
 
 
 @pytest.mark.parametrize(
-    ("path", "annotation", "value"),
-    [("/{id:int}", float, "7.0"), ("/{id:int}", Decimal, "7"), ("/{id:int}", Level | int, "7")],
+    ("annotation", "value"),
+    [
+        (float, "2.0"),
+        (Decimal, "Decimal('2')"),
+        (Level, "<Level.HIGH: 2>"),
+        (Annotated[int, Path(le=2)], "2"),
+        (int | None, "2"),
+        (Any, "2"),
+    ],
 )
-async def test_an_annotation_that_agrees_with_the_path_is_kept(
-    path: str, annotation: Any, value: str
-) -> None:
+async def test_an_annotation_that_agrees_with_the_path_is_kept(annotation: Any, value: str) -> None:
     async def show(id: Any) -> str:
-        return str(id)
+        return repr(id)
 
     show.__annotations__["id"] = annotation
-    assert (await ask(show, "/7", path=path)).text == value
+    assert (await ask(show, "/2", path="/{id:int}")).text == value
+
+
+@pytest.mark.parametrize(("annotation", "code"), [(Level, "enum"), (Annotated[int, Path(le=2)], "too_large")])
+async def test_what_the_path_takes_and_the_annotation_does_not_is_told(annotation: Any, code: str) -> None:
+    async def show(id: Any) -> None: ...
+
+    show.__annotations__["id"] = annotation
+    response = await ask(show, "/3", path="/{id:int}")
+    assert (response.status, response.problem.codes) == (422, {"/path/id": code})
 
 
 @pytest.mark.parametrize(

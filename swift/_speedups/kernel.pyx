@@ -626,9 +626,14 @@ cdef Pending new_pending(Kernel kernel, Plan plan, int stage, dict scope, object
     return pending
 
 
+cdef inline bint holds_something(Request request) noexcept:
+    """Whether the request is to be finished once its answer is sent: work to start, files to close."""
+    return request.callbacks is not None or request.cached_form is not None
+
+
 cdef tuple complete(Pending pending, object result):
     cdef tuple messages
-    if pending.made_request is None or pending.made_request.callbacks is None:
+    if pending.made_request is None or not holds_something(pending.made_request):
         messages = pending.plan.messages_of(result, pending.head)
         if messages is not None:
             return messages
@@ -760,7 +765,7 @@ cdef class Kernel:
                 pending.awaitable = awaitable
                 pending.yielded = result
                 return (None, pending)
-        if request is None or request.callbacks is None:
+        if request is None or not holds_something(request):
             messages = plan.messages_of(result, head)
             if messages is not None:
                 return messages

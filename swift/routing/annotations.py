@@ -26,12 +26,7 @@ class SignatureError(TypeError):
 
 def handler_hints(function: Callable[..., Any], describe: str) -> dict[str, Any]:
     """The resolved annotations of a handler, `return` included."""
-    target = function
-    while isinstance(target, functools.partial):
-        target = target.func
-    if not inspect.isroutine(target) and not isinstance(target, type):
-        target = getattr(target, "__call__", target)  # noqa: B004 - the method's annotations are wanted
-    target = inspect.unwrap(target)
+    target = undecorated(function)
     simple = _classes_by_name(target)
     if simple is not None:
         return simple
@@ -41,6 +36,19 @@ def handler_hints(function: Callable[..., Any], describe: str) -> dict[str, Any]
         raise SignatureError(
             f"{describe} has an annotation that cannot be resolved: {error}; define or import it at module level."
         ) from None
+
+
+def undecorated(function: Any) -> Any:
+    """The function behind decorators, partials and objects that can be called: the one with the annotations."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif not inspect.isroutine(function) and not isinstance(function, type):
+            function = function.__call__
+        else:
+            return function
 
 
 def _classes_by_name(function: Callable[..., Any]) -> dict[str, Any] | None:

@@ -86,12 +86,14 @@ def constrained(annotation: Any, marker: Marker | None, name: str, describe: str
     """The annotation with the marker's constraints as msgspec.Meta, and without the marker."""
     bare, metadata = split_annotated(annotation)
     kept = [item for item in metadata if isinstance(item, msgspec.Meta)]
+    inner: Any = without_none(bare)
     try:
         if marker is not None and marker.constraints:
             kept.append(msgspec.Meta(**marker.constraints))
         if not kept:
             return bare
-        msgspec.inspect.type_info(Annotated[without_none(bare), *kept])
+        typed: Any = Annotated[inner, *kept]
+        msgspec.inspect.type_info(typed)
     except (TypeError, ValueError) as error:
         # msgspec's sentence ends with the whole annotation, which the handler's author knows.
         reason = str(error).partition(" - type ")[0]
@@ -99,7 +101,8 @@ def constrained(annotation: Any, marker: Marker | None, name: str, describe: str
         raise SignatureError(
             f"{describe} constrains the parameter `{name}` as its type does not allow: {reason}{hint}."
         ) from None
-    return Annotated[bare, *kept]
+    # In a union the constraints stand with the member that they are for.
+    return typed if inner is bare else typed | None
 
 
 def check_text(parameter: Parameter, marker: Marker | None, describe: str) -> None:

@@ -141,11 +141,13 @@ class SlotReader:
             check_path(declared, typed, self.template.path, parameter.name, self.describe)
         described = self._describe(parameter, "path", declared.name, typed, marker, required=True)
         # What the tree converted already; the text of `{name}` is a str as it is.
-        converted = declared.type is Any or typed is declared.type
+        converted = declared.type is Any or typed is declared.type or typed is Any
         kind, bounds = ("as_is", {}) if converted else text_kind(typed)
         if declared.converter not in ("str", "path") and kind != "as_is":
             kind, bounds = "converted", {}
         convert, explain = conversion(described)
+        if kind == "converted" and declared.converter not in ("str", "path"):
+            convert = of_text(convert)
         return self._add_slot(
             source="path",
             kind=kind,
@@ -355,6 +357,11 @@ def conversion(
         ]
 
     return convert, explain
+
+
+def of_text(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A conversion for what a converter of the path has made already: its text is as good as the path's."""
+    return lambda value: convert(str(value))
 
 
 def form_conversion(
