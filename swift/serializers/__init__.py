@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .derive import input_struct, partial_struct, read_struct
+from .serializer import Serializer, computed, nested
 
-__all__ = ["input_struct", "partial_struct", "read_struct"]
+__all__ = ["Serializer", "computed", "input_struct", "nested", "partial_struct", "read_struct"]

@@ -58,7 +58,7 @@ class RecordOut(RecordIn):
 
 
 def engine_on(database: Path) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{database}", connect_args={"timeout": 30}, **__import__("json").loads(__import__("os").environ.get("POOL","{}")))
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}", connect_args={"timeout": 30})
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, record: Any) -> None:
