@@ -257,5 +257,5 @@ async def check_object(permission: Permission | None, request: Request, view: An
 def denied(request: Request, permission: Permission) -> Problem:
     """401 for a request without a user, who may come back with one; 403 for a user who may not."""
     if not is_authenticated(request):
-        return Unauthorized("Authentication is required.", headers={"www-authenticate": "Bearer"})
+        return Unauthorized("Authentication is required.")
     return Forbidden(permission.message or "You do not have permission to do this.")

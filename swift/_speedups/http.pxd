@@ -5,7 +5,7 @@ cdef class Request:
     cdef public object app
     cdef public object user
     cdef public object auth
-    cdef public object route
+    cdef public object endpoint
     cdef public Py_ssize_t max_body_size
     cdef public object callbacks
     cdef public object cached_body

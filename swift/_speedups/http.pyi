@@ -16,7 +16,7 @@ class Request:
     app: Any
     user: Any
     auth: Any
-    route: Any
+    endpoint: Any
     max_body_size: int
     callbacks: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] | None
     cached_body: bytes | None

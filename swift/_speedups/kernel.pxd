@@ -104,6 +104,8 @@ cdef class Kernel:
     cdef tuple bindings
     cdef bytes not_found_body
     cdef bint redirect_slashes
+    cdef Py_ssize_t max_body_size
+    cdef tuple run(self, Plan plan, dict scope, object receive, list path_values, bint head)
     cdef Tree tree_of(self, dict scope)
     cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values)
     cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method)

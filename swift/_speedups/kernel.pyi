@@ -11,6 +11,7 @@ BODY_STAGE: int
 SEND_STAGE: int
 GENERAL_STAGE: int
 MISS_STAGE: int
+FAILED_STAGE: int
 
 def is_missing(value: object) -> bool: ...
 def strip_root_path(path: str, root_path: str) -> str: ...
@@ -128,6 +129,7 @@ class Kernel:
         bindings: Sequence[tuple[Any, Any]] = (),
         not_found_body: bytes | None = None,
         redirect_slashes: bool = False,
+        max_body_size: int = -1,
     ) -> None: ...
     def enter(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]]

@@ -3,15 +3,16 @@
 Theory of operation. `Kernel.enter` takes the scope and goes as far as it can without awaiting
 anything. For most requests that is all the way: the handler's coroutine is driven here by
 PyIter_Send, and if it ends without suspending, the two ASGI messages are the result. What must
-wait comes back as a `Pending`, and the `async def` above (swift/app.py) does the waiting:
+wait comes back as a `Pending`, and the `async def` above (swift/app/serving.py) does the waiting:
 
     BODY       the plan needs the request's body: `receive` it, then `Pending.with_body`
     SUSPENDED  the handler awaits something: await `awaitable` on, then `Pending.finish`
     SEND       the handler returned a response that sends itself (a stream, a file)
     GENERAL    middleware, permissions, dependencies, threads: the path of `Endpoint.respond`
     MISS       no route: 404, 405, OPTIONS and redirects, seen by the middleware too
+    FAILED     an exception left the plan or its handler: `awaitable`
 
-Errors leave as exceptions in every stage. A `Plan` never changes after the start, so requests
+Errors of later stages leave as exceptions. A `Plan` never changes after the start, so requests
 share it freely.
 """
 
@@ -104,12 +105,14 @@ cdef enum:
     STAGE_SEND = 2
     STAGE_GENERAL = 3
     STAGE_MISS = 4
+    STAGE_FAILED = 5
 
 BODY_STAGE = STAGE_BODY
 SUSPENDED_STAGE = STAGE_SUSPENDED
 SEND_STAGE = STAGE_SEND
 GENERAL_STAGE = STAGE_GENERAL
 MISS_STAGE = STAGE_MISS
+FAILED_STAGE = STAGE_FAILED
 
 cdef object MISSING = object()
 
@@ -671,7 +674,7 @@ cdef class Kernel:
 
     def __init__(
         self, Tree tree not None, *, app, request_class, parse_cookies, hosts=None, bindings=(),
-        not_found_body=None, bint redirect_slashes=False,
+        not_found_body=None, bint redirect_slashes=False, Py_ssize_t max_body_size=-1,
     ):
         self.tree = tree
         self.app = app
@@ -681,6 +684,7 @@ cdef class Kernel:
         self.bindings = tuple(bindings) or None
         self.not_found_body = not_found_body
         self.redirect_slashes = redirect_slashes
+        self.max_body_size = max_body_size
 
     cdef Tree tree_of(self, dict scope):
         """The routes of the request's host; every host without routes of its own has the common ones."""
@@ -697,12 +701,6 @@ cdef class Kernel:
         cdef str path, method
         cdef list path_values
         cdef Plan plan
-        cdef Pending pending
-        cdef Request request
-        cdef bint head = False
-        cdef bint untyped = False
-        cdef PyObject* produced = NULL
-        cdef PySendResult outcome
         cdef Tree tree = self.tree
         if scope["type"] != "http":
             return (None, None)
@@ -724,64 +722,79 @@ cdef class Kernel:
             if found is None:
                 return self.miss(tree, scope, receive, path, method)
         plan = <Plan>found
-        if method == "HEAD":
-            head = True
         if not plan.direct:
-            return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, head))
-        request = None
-        if plan.reads_body:
-            untyped = plan.check_content(scope)
-        plan.check_accept(scope)
-        if plan.checks is not None:
-            request = self.new_request(plan, scope, receive, path_values)
-            for check in plan.checks:
-                PyObject_CallOneArg(check, request)
-        if plan.reads_body:
-            pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
-            pending.made_request = request
-            pending.untyped = untyped
-            return (None, pending)
-        # From here on the same steps as `drive`, without a Pending: most requests never need one.
-        if plan.slot_count == 0:
-            result = PyObject_CallNoArgs(plan.handler)
-        elif plan.path_only:
-            result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
-        else:
-            if plan.needs_request and request is None:
+            return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, method == "HEAD"))
+        return self.run(plan, scope, receive, path_values, method == "HEAD")
+
+    cdef tuple run(self, Plan plan, dict scope, object receive, list path_values, bint head):
+        """The direct way through an endpoint, as far as it goes without waiting."""
+        cdef Pending pending
+        cdef Request request = None
+        cdef bint untyped = False
+        cdef PyObject* produced = NULL
+        cdef PySendResult outcome
+        try:
+            if plan.reads_body:
+                untyped = plan.check_content(scope)
+            plan.check_accept(scope)
+            if plan.checks is not None:
                 request = self.new_request(plan, scope, receive, path_values)
-            result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
-        if plan.calling == COROUTINE:
-            awaitable = result
-            if PyCoro_CheckExact(awaitable):
-                outcome = PyIter_Send(awaitable, None, &produced)
-                result = <object>produced
-                release(produced)
-            else:
-                outcome = PYGEN_NEXT
-                result = MISSING
-            if outcome == PYGEN_NEXT:
-                pending = new_pending(self, plan, STAGE_SUSPENDED, scope, receive, path_values, head)
+                for check in plan.checks:
+                    PyObject_CallOneArg(check, request)
+            if plan.reads_body:
+                pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
                 pending.made_request = request
-                pending.awaitable = awaitable
-                pending.yielded = result
+                pending.untyped = untyped
                 return (None, pending)
-        if request is None or not holds_something(request):
-            messages = plan.messages_of(result, head)
-            if messages is not None:
-                return messages
-        pending = new_pending(self, plan, STAGE_SEND, scope, receive, path_values, head)
-        pending.made_request = request
-        pending.awaitable = result
-        return (None, pending)
+            # From here on the same steps as `drive`, without a Pending: most requests never need one.
+            if plan.slot_count == 0:
+                result = PyObject_CallNoArgs(plan.handler)
+            elif plan.path_only:
+                result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
+            else:
+                if plan.needs_request and request is None:
+                    request = self.new_request(plan, scope, receive, path_values)
+                result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
+            if plan.calling == COROUTINE:
+                awaitable = result
+                if PyCoro_CheckExact(awaitable):
+                    outcome = PyIter_Send(awaitable, None, &produced)
+                    result = <object>produced
+                    release(produced)
+                else:
+                    outcome = PYGEN_NEXT
+                    result = MISSING
+                if outcome == PYGEN_NEXT:
+                    pending = new_pending(self, plan, STAGE_SUSPENDED, scope, receive, path_values, head)
+                    pending.made_request = request
+                    pending.awaitable = awaitable
+                    pending.yielded = result
+                    return (None, pending)
+            if request is None or not holds_something(request):
+                messages = plan.messages_of(result, head)
+                if messages is not None:
+                    return messages
+            pending = new_pending(self, plan, STAGE_SEND, scope, receive, path_values, head)
+            pending.made_request = request
+            pending.awaitable = result
+            return (None, pending)
+        except Exception as error:
+            # With the request as it was, for the error handlers.
+            pending = new_pending(self, plan, STAGE_FAILED, scope, receive, path_values, head)
+            pending.made_request = request
+            pending.awaitable = error
+            return (None, pending)
 
     cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values):
         cdef Request request = <Request>self.request_class(scope, receive)
         request.app = self.app
         if plan is not None:
-            request.route = plan
+            request.endpoint = plan
             request.path_names = plan.path_names
             request.path_values = path_values
             request.max_body_size = plan.max_body_size
+        else:
+            request.max_body_size = self.max_body_size
         return request
 
     cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method):

@@ -46,6 +46,7 @@ class App(Router):
         middleware: Sequence[Middleware] = (),
         dependencies: Sequence[Any] = (),
         error_handlers: Mapping[type[Exception] | int, Callable[..., Any]] | None = None,
+        authentication: Sequence[Any] | None = None,
         permission_classes: Sequence[Any] | None = None,
         converters: Mapping[str, Callable[[str], Any]] | None = None,
         lifespan: Lifespan | None = None,
@@ -68,6 +69,7 @@ class App(Router):
             middleware=middleware,
             dependencies=dependencies,
             error_handlers=error_handlers,
+            authentication=authentication,
             permission_classes=permission_classes,
             converters=converters,
         )
@@ -196,6 +198,9 @@ class App(Router):
                 gc.enable()
         return self._compilation
 
+    def _changed(self) -> None:
+        self._compilation = None
+
     @contextmanager
     def override(self, provider: Callable[..., Any], replacement: Callable[..., Any]) -> Iterator[None]:
         """Put another function in the place of a `Depends` function, for a test. New plans are compiled; nothing
@@ -229,7 +234,7 @@ class App(Router):
         """Every route at its full path, with its plan."""
         return list(self.compilation.routes)
 
-    def url_for(self, name: str, **params: Any) -> str:
+    def url_for(self, name: str, /, **params: Any) -> str:
         """The path of a named route: `app.url_for("users-detail", id=1)`."""
         routes = self.compilation.routes
         found = {route.path: route for route in routes if route.name == name}
@@ -274,13 +279,14 @@ class App(Router):
     def add_middleware(self, middleware: Middleware) -> None:
         """Add a middleware inside those added before; takes effect at start."""
         self.middleware.append(middleware)
-        self._compilation = None
+        self._changed()
 
     def on_error(self, error: type[Exception] | int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register an error handler: `@app.on_error(ValueError)` or `@app.on_error(404)`."""
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
             self.error_handlers[error] = handler
+            self._changed()
             return handler
 
         return register

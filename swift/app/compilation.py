@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swift._speedups.kernel import Kernel
 from swift._speedups.router import KINDS
+from swift.auth.authentication import backends_of, challenges_of, compile_authentication
 from swift.http import NotFound, Problem, Request, Response
 from swift.http.cookies import parse_cookies
 from swift.permissions import compile_guard
-from swift.routing import Route
+from swift.routing import Route, Router
 from swift.routing.compiler import Compiled, Inherited, compile_routes, trees_of
 from swift.routing.endpoint import CallNext, ErrorHandlers, Middleware
 from swift.routing.pipeline import answer_error, build_pipeline
@@ -54,6 +55,7 @@ def compile_app(app: App) -> Compilation:
         bindings=database_bindings(app.database),
         not_found_body=constant_not_found(app),
         redirect_slashes=redirects,
+        max_body_size=app.max_body_size,
     )
 
     async def core(request: Request) -> Response:
@@ -77,10 +79,19 @@ def ordered_middleware(app: App) -> tuple[Middleware, ...]:
 def inherited(app: App, placed: Placed, app_middleware: tuple[Middleware, ...]) -> Inherited:
     """What an endpoint has from the routers around it; the app is the outermost one."""
     route = placed.route
-    declared = [route.permission_classes, *(router.permission_classes for router in reversed(placed.routers))]
-    # The route keeps them: a ViewSet asks again with an object at hand.
-    route.permission_classes = next((found for found in declared if found is not None), ())
-    guard = compile_guard(route.permission_classes, route.receiver, route.action)
+    inner_first: tuple[Route | Router, ...] = (route, *reversed(placed.routers))
+    # The route keeps both: a ViewSet asks its permissions again with an object at hand, the document tells of both.
+    route.authentication = backends_of(
+        next((found.authentication for found in inner_first if found.authentication is not None), ())
+    )
+    route.challenges = challenges_of(route.authentication)
+    route.permission_classes = next(
+        (found.permission_classes for found in inner_first if found.permission_classes is not None), ()
+    )
+    guards = (
+        compile_authentication(route.authentication),
+        compile_guard(route.permission_classes, route.receiver, route.action),
+    )
     error_handlers: ErrorHandlers = dict(app.data_handlers)
     for router in placed.routers:
         error_handlers.update(router.error_handlers)
@@ -90,7 +101,7 @@ def inherited(app: App, placed: Placed, app_middleware: tuple[Middleware, ...]) 
     return Inherited(
         middleware=(*app_middleware, *middleware),
         dependencies=tuple(item for router in placed.routers for item in router.dependencies),
-        guards=() if guard is None else (guard,),
+        guards=tuple(guard for guard in guards if guard is not None),
         error_handlers=error_handlers,
         max_body_size=app.max_body_size,
         container=app.container,
@@ -105,7 +116,15 @@ def documentation_routes(app: App) -> list[Route]:
     if app.openapi_url is None:
         return []
     return [
-        Route(template, ("GET",), handler, name=name, include_in_schema=False, permission_classes=())
+        Route(
+            template,
+            ("GET",),
+            handler,
+            name=name,
+            include_in_schema=False,
+            authentication=(),
+            permission_classes=(),
+        )
         for path, name, handler in app.documentation.handlers()
         if not app.claims(template := parse_template(path), "GET")
     ]

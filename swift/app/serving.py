@@ -6,7 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from swift._speedups.kernel import BODY_STAGE, GENERAL_STAGE, SEND_STAGE, SUSPENDED_STAGE, Pending
+from swift._speedups.kernel import (
+    BODY_STAGE,
+    FAILED_STAGE,
+    GENERAL_STAGE,
+    SEND_STAGE,
+    SUSPENDED_STAGE,
+    Pending,
+)
 from swift.http import ClientDisconnect, Request, Response
 from swift.routing.pipeline import answer_error
 
@@ -31,6 +38,9 @@ async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Recei
             stage = pending.stage
             if stage == BODY_STAGE:
                 start, body = pending.with_body(await whole_body(pending.request, pending.awaitable))
+            elif stage == FAILED_STAGE:
+                await answer_failed(app, scope, receive, send, pending.awaitable, pending.request)
+                return
             elif stage == SUSPENDED_STAGE:
                 start, body = pending.finish(await resume(pending.awaitable, pending.yielded))
             else:
@@ -143,8 +153,7 @@ async def answer_failed(
     if request is None:
         request = Request(scope, receive)
         request.app = app
-    # The route is looked up again, as failing is rare.
-    endpoint = app.compilation.kernel.find(request)
+    endpoint = request.endpoint or app.compilation.kernel.find(request)
     handlers = app.error_handlers if endpoint is None else endpoint.error_handlers
 
     async def core(request: Request) -> Response:

@@ -8,7 +8,6 @@ anonymous one. Whether an anonymous request may go on is for the permissions to 
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from swift._speedups.http import encode_header
+from swift.di.callables import kind_of
 from swift.http import Request, Unauthorized
 
 WRONG_CREDENTIALS = "The credentials are not valid."
@@ -52,7 +52,7 @@ class Authentication:
     @property
     def synchronous(self) -> bool:
         """Whether `authenticate` never waits: it is a `def` that returns no awaitable."""
-        return not is_asynchronous(self.authenticate)
+        return kind_of(self.authenticate) != "coroutine"
 
 
 class UserLookup(Authentication):
@@ -62,24 +62,23 @@ class UserLookup(Authentication):
     user, or an Identity to set `request.auth` too, or None to refuse.
     """
 
-    def __init__(self, function: Callable[..., Any] | None) -> None:
-        if function is not None and not callable(function):
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if not callable(function):
             raise TypeError(
                 f"{type(self).__name__} expected a function to find the user with, got `{function!r}`."
             )
         self._function = function
-        self._waits = function is not None and is_asynchronous(function)
+        self._waits = kind_of(function) == "coroutine"
 
     @property
     def synchronous(self) -> bool:
-        return not self._waits
+        return not self._waits and super().synchronous
 
     def refusal(self) -> Unauthorized:
         """The 401 for wrong credentials. It does not say what is wrong with them."""
         return Unauthorized(WRONG_CREDENTIALS)
 
     def ask(self, *arguments: Any, auth: Any) -> Answer:
-        assert self._function is not None
         found = self._function(*arguments)
         return self._awaited(found, auth) if self._waits else self._identity(found, auth)
 
@@ -90,15 +89,6 @@ class UserLookup(Authentication):
         if found is None:
             raise self.refusal()
         return found if isinstance(found, Identity) else Identity(found, auth)
-
-
-def is_asynchronous(function: Any) -> bool:
-    """Whether calling it gives a coroutine: an `async def`, a partial of one, or an object whose call is one."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(type(function), "__call__", None)  # noqa: B004
-    )
 
 
 def backends_of(authentication: Sequence[Any]) -> tuple[Authentication, ...]:

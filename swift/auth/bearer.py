@@ -14,7 +14,7 @@ import msgspec
 
 from swift.http import Request, Unauthorized
 
-from .authentication import Answer, Identity, UserLookup
+from .authentication import Answer, UserLookup
 from .credentials import authorization, quoted
 from .keys import JWTKey
 from .tokens import ClaimRules, ExpiredToken, InvalidToken, read_token, write_token
@@ -33,6 +33,10 @@ class TokenUser(msgspec.Struct, frozen=True):
 
     id: str
     claims: dict[str, Any]
+
+
+def token_user(claims: dict[str, Any]) -> TokenUser:
+    return TokenUser(claims["sub"], claims)
 
 
 class BearerJWT(UserLookup):
@@ -68,7 +72,7 @@ class BearerJWT(UserLookup):
         realm: str | None = None,
         name: str = "bearer",
     ) -> None:
-        super().__init__(load_user)
+        super().__init__(token_user if load_user is None else load_user)
         if not (math.isfinite(leeway) and leeway >= 0):
             raise ValueError(f"Expected leeway to be a number of seconds from 0 up, got {leeway!r}.")
         if isinstance(require, str):
@@ -109,8 +113,6 @@ class BearerJWT(UserLookup):
             logger.debug("A bearer token was refused: %s.", error.reason)
             expired = isinstance(error, ExpiredToken)
             raise self._refusal("The token has expired." if expired else "The token is not valid.") from None
-        if self._function is None:
-            return Identity(TokenUser(claims["sub"], claims), claims)
         return self.ask(claims, auth=claims)
 
     def refusal(self) -> Unauthorized:

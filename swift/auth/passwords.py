@@ -99,17 +99,23 @@ def _hash(password: bytes) -> str:
 
 
 def _verify(password: bytes, hashed: str | None) -> bool:
-    from argon2.exceptions import InvalidHashError, VerificationError
+    from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
     # Made before it is known whether it is needed: the first unknown user would take twice the time.
     dummy = _dummy()
+    if hashed is not None:
+        try:
+            return _hasher().verify(hashed, password)
+        except VerifyMismatchError:
+            return False
+        except (InvalidHashError, VerificationError, UnicodeEncodeError):
+            # Nothing was computed for what is no hash at all, such as "" or "!".
+            pass
     try:
-        return _hasher().verify(dummy if hashed is None else hashed, password) and hashed is not None
+        _hasher().verify(dummy, password)
     except VerificationError:
-        return False
-    except InvalidHashError:
-        # Nothing was computed for what is no hash at all, such as "" or "!".
-        return _verify(password, None)
+        pass
+    return False
 
 
 @functools.cache

@@ -182,7 +182,12 @@ class Request(_http.Request):
         path = quote(self.path, safe="/:@!$&'()*+,;=~-._")
         return f"{self.scheme}://{self.host}{path}" + (f"?{query}" if query else "")
 
-    def url_for(self, name: str, **params: Any) -> str:
+    @property
+    def route(self) -> Any:
+        """The Route that matched, or None for a request that no route serves."""
+        return None if self.endpoint is None else self.endpoint.route
+
+    def url_for(self, name: str, /, **params: Any) -> str:
         """The absolute URL of a named route."""
         path: str = self.app.url_for(name, **params)
         return self.base_url.rstrip("/") + path

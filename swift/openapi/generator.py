@@ -13,6 +13,7 @@ from swift.openapi.names import METHODS, Operation, described, operations
 from swift.openapi.outputs import responses
 from swift.openapi.paths import DocumentedPath
 from swift.openapi.schemas import Components, JsonSchema, given
+from swift.openapi.security import requirements_of, schemes_of
 from swift.routing.compiler import Inherited, compile_endpoint
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ SecurityRequirement = Mapping[str, Sequence[str]]
 class OpenAPIOptions(TypedDict, total=False):
     """What a document says beyond its routes.
 
-    `security` holds for every operation whose route has none of its own; an empty list there makes an
-    operation public. `error_type` is what errors look like if not like problems. `schema_hook` describes
+    `security` holds for every operation whose route has no `security` and no authentication of its own; an
+    empty list there makes an operation public. `security_schemes` adds to those of the authentication, or
+    replaces them. `error_type` is what errors look like if not like problems. `schema_hook` describes
     classes msgspec does not know. `webhooks` are requests that the application sends: a router whose routes
     describe them, each under its name. `servers` and `tags` may be given as plain URLs and names.
     """
@@ -56,26 +58,27 @@ def openapi(routes: Iterable[Route], **options: Unpack[OpenAPIOptions]) -> dict[
     ValueError where two operations have one name, where a security requirement names no scheme, or where a
     type has no JSON Schema.
     """
-    return _Document(options).build(routes)
+    return _Document(options, list(routes)).build()
 
 
 class _Document:
-    def __init__(self, options: OpenAPIOptions) -> None:
+    def __init__(self, options: OpenAPIOptions, routes: list[Route]) -> None:
         self._options = options
+        self._routes = routes
         self._components = Components(NAMES, options.get("schema_hook"))
         self._errors = Errors(
             self._components, options.get("error_type", Problem), options.get("error_media_type", MEDIA_TYPE)
         )
-        self._schemes = options.get("security_schemes") or {}
+        self._schemes = {**schemes_of(routes), **(options.get("security_schemes") or {})}
         self._security = self._requirements(options.get("security", ()))
         self._tags: dict[str, Mapping[str, Any]] = {
             tag["name"]: tag for tag in (named(tag, "name") for tag in options.get("tags", ()))
         }
 
-    def build(self, routes: Iterable[Route]) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         options = self._options
         webhook_routes = sent(options.get("webhooks"))
-        listed = operations([*routes, *webhook_routes])
+        listed = operations([*self._routes, *webhook_routes])
         paths = self._paths(operation for operation in listed if operation.route not in webhook_routes)
         webhooks = self._webhooks(operation for operation in listed if operation.route in webhook_routes)
         components = given(
@@ -138,7 +141,8 @@ class _Document:
         for tag in route.tags:
             self._tags.setdefault(tag, {"name": tag})
         try:
-            security = None if route.security is None else self._requirements(route.security)
+            declared = requirements_of(operation) if route.security is None else route.security
+            security = None if declared is None else self._requirements(declared)
             secured = any(self._security if security is None else security)
             return given(
                 tags=list(route.tags) or None,

@@ -11,6 +11,8 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Generator,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -32,7 +34,7 @@ from .plan import SlotReader
 from .router import Placed
 from .routes import Route
 
-_STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator)
+_STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Generator)
 
 
 class Inherited(msgspec.Struct, frozen=True):
@@ -93,7 +95,8 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     arguments = tuple(positional) + tuple(position for _, position in named)
     returns = hints.get("return", inspect.Signature.empty)
     kind = handler_kind(handler, route.run_sync)
-    encoding = "dynamic" if kind == "stream" else encoding_of(returns)
+    streams = kind == "stream" or get_origin(returns) in _STREAMS
+    encoding = "dynamic" if streams else encoding_of(returns)
     forms = [slot for slot in reader.slots if slot.source == 7]
     # What never waits stays with the kernel; anything else goes through `Endpoint.respond`.
     checks = [guard for guard in inherited.guards if getattr(guard, "synchronous", False)]
@@ -103,7 +106,8 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         or len(checks) < len(inherited.guards)
         or dependencies
         or forms
-        or kind in ("thread", "stream")
+        or kind == "thread"
+        or streams
     )
     body = reader.body
     endpoint = Endpoint(
@@ -137,6 +141,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     endpoint.error_handlers = inherited.error_handlers
     endpoint.dependencies = dependencies
     endpoint.handler_kind = kind
+    endpoint.streams = streams
     if inherited.in_thread is not None:
         endpoint.in_thread = inherited.in_thread
     endpoint.form_slots = [
@@ -157,13 +162,13 @@ def handler_signature(handler: Callable[..., Any], describe: str) -> inspect.Sig
 
 
 def handler_kind(handler: Callable[..., Any], run_sync: str) -> str:
-    """How a handler runs: "coroutine" on the loop, "thread", "inline", or "stream" for async generators."""
+    """How a handler runs: "coroutine" on the loop, "thread", "inline", or "stream" for generators of either kind."""
     function: Any = handler
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and not isinstance(function, type):
         function = type(function).__call__
-    if inspect.isasyncgenfunction(function):
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         return "stream"
     if inspect.iscoroutinefunction(function):
         return "coroutine"
@@ -215,15 +220,14 @@ def form_body(reader: SlotReader) -> Any:
 
 
 def stream_media_type(returns: Any, declared: str | None) -> str | None:
-    """The Content-Type of an async generator's output: what it yields decides."""
+    """The Content-Type of a stream: what it yields decides."""
     if declared is not None:
         return declared
     item = (get_args(returns) or (Any,))[0] if get_origin(returns) in _STREAMS else Any
-    if item is bytes:
-        return "application/octet-stream"
-    if item is str:
+    kinds = set(get_args(item)) or {item}
+    if kinds == {str}:
         return "text/plain"
-    return "application/jsonl"
+    return "application/octet-stream" if kinds <= {bytes, str} else "application/jsonl"
 
 
 class Compiled(typing.NamedTuple):

@@ -16,6 +16,7 @@ from swift._speedups.kernel import Plan, is_missing
 from swift.di.running import DependencyPlan, Exits, run
 from swift.http import ErrorDetail, Problem, Request, Response, StreamingResponse
 from swift.http.request import malformed_body
+from swift.http.responses import close, iterate
 from swift.schemas import DECODE_ERRORS
 
 from .plan import BodySpec, Parameter
@@ -43,6 +44,7 @@ class Endpoint(Plan):
         "returns",
         "route",
         "stream_media_type",
+        "streams",
     )
 
     body: BodySpec | None
@@ -57,6 +59,7 @@ class Endpoint(Plan):
     returns: Any
     route: Any
     stream_media_type: str | None
+    streams: bool
 
     async def respond(self, request: Request) -> Response:
         """Everything from the limits to the encoded response; errors leave as exceptions."""
@@ -74,22 +77,24 @@ class Endpoint(Plan):
         if self.form_slots:
             await self._bind_form(request, values)
         if self.dependencies is None:
-            response: Response = self.response(await self._call(values))
-            return response
+            return self._answer(await self._call(values))
         return await self._with_dependencies(self.dependencies, request, values)
 
     async def _call(self, values: list[Any]) -> Any:
         if self.handler_kind == "coroutine":
             return await self.invoke(values)
         if self.handler_kind == "thread":
-            result = await self.in_thread(self.invoke, values)
-        else:
-            result = self.invoke(values)
-        if self.handler_kind == "stream":
-            return StreamingResponse(
+            return await self.in_thread(self.invoke, values)
+        return self.invoke(values)
+
+    def _answer(self, result: Any) -> Response:
+        """The handler's result as a response; an iterator is sent while it is iterated."""
+        if self.streams and not isinstance(result, Response):
+            result = StreamingResponse(
                 lines(result, self.encode), self.status, media_type=self.stream_media_type
             )
-        return result
+        response: Response = self.response(result)
+        return response
 
     async def _with_dependencies(self, plan: DependencyPlan, request: Request, values: list[Any]) -> Response:
         """Run the dependencies around the handler; `swift.di.graph` writes the order of their teardown."""
@@ -100,7 +105,7 @@ class Endpoint(Plan):
             else:
                 await run(plan, values, exits, self.in_thread)
                 result = await self._call(values)
-            response: Response = self.response(result)
+            response = self._answer(result)
             if exits is not None:
                 await exits.close_call()
         except BaseException as error:
@@ -156,9 +161,9 @@ def rejection(body: BodySpec | None) -> Callable[[list[ErrorDetail], bytes | Non
 
 
 async def lines(items: Any, encode: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
-    """Bytes and text as they are, everything else as JSON Lines."""
+    """Bytes and text as they are, everything else as JSON Lines. Plain iterators advance in a thread."""
     try:
-        async for item in items:
+        async for item in iterate(items):
             if isinstance(item, bytes):
                 yield item
             elif isinstance(item, str):
@@ -166,8 +171,7 @@ async def lines(items: Any, encode: Callable[[Any], bytes]) -> AsyncIterator[byt
             else:
                 yield encode(item) + b"\n"
     finally:
-        if hasattr(items, "aclose"):
-            await items.aclose()
+        await close(items)
 
 
 default_encoder = msgspec.json.Encoder()

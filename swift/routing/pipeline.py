@@ -14,6 +14,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from swift._speedups.http import encode_header
 from swift.http import ClientDisconnect, Problem, Request, Response
 
 from .endpoint import CallNext, ErrorHandlers, Middleware
@@ -57,10 +58,13 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
     """
     handler = None
     if isinstance(error, Problem):
+        if error.status == 401:
+            offer_challenges(request, error)
         handler = handlers.get(error.status)
     if handler is None:
         for cls in type(error).__mro__:
-            handler = handlers.get(cls)
+            # A handler for every exception is not one for problems: those are answers already.
+            handler = None if cls is Exception and isinstance(error, Problem) else handlers.get(cls)
             if handler is not None:
                 break
     if handler is None and 500 in handlers and not isinstance(error, (Problem, ClientDisconnect)):
@@ -82,3 +86,11 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
             "return a Response."
         )
     return result
+
+
+def offer_challenges(request: Request, error: Problem) -> None:
+    """Give a 401 what it must have (RFC 9110 section 15.5.2): a challenge, of each authentication of the route."""
+    if any(name == b"www-authenticate" for name, _ in error.raw_headers):
+        return
+    challenges = getattr(request.route, "challenges", ()) or ("Bearer",)
+    error.raw_headers = error.raw_headers + [encode_header("www-authenticate", item) for item in challenges]

@@ -30,11 +30,12 @@ class Placed(NamedTuple):
 
 
 class Router:
-    """A group of routes under one prefix that share middleware, dependencies, permissions and error handlers.
+    """A group of routes under one prefix that share middleware, dependencies, authentication, permissions and error
+    handlers.
 
     What a router declares holds for its routes and for the routers included in it. Middleware and
-    dependencies add up, outermost first; of error handlers and `permission_classes` the innermost
-    counts. `host` (``api.example.com``) limits the routes to requests for that host.
+    dependencies add up, outermost first; of error handlers, `authentication` and
+    `permission_classes` the innermost counts. `host` (``api.example.com``) limits the routes to requests for that host.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Router:
         middleware: Sequence[Any] = (),
         dependencies: Sequence[Any] = (),
         error_handlers: Mapping[type[Exception] | int, Callable[..., Any]] | None = None,
+        authentication: Sequence[Any] | None = None,
         permission_classes: Sequence[Any] | None = None,
         host: str | None = None,
         converters: Mapping[str, Converter] | None = None,
@@ -57,6 +59,7 @@ class Router:
         self.middleware = list(middleware)
         self.dependencies = list(dependencies)
         self.error_handlers = dict(error_handlers or {})
+        self.authentication = None if authentication is None else tuple(authentication)
         self.permission_classes = None if permission_classes is None else tuple(permission_classes)
         self.host = host.lower() if host else None
         self.converters = dict(converters or {})
@@ -173,6 +176,10 @@ class Router:
         for prefix, parent in self._parents:
             parent._claim([(host, prefix + path, method, name) for host, path, method, name in wanted], known)
         self._claims.update(new)
+        self._changed()
+
+    def _changed(self) -> None:
+        """Called when routes are added here or below; an App forgets what it has compiled."""
 
     def _descendants(self) -> Iterator[Router]:
         for _, child in self._children:
@@ -188,10 +195,8 @@ class Router:
         for router in routers:
             converters.update(router.converters)
         for route in self._routes:
-            placed = route
-            if prefix or len(routers) > 1:
-                placed = _moved(route, parse_template(prefix + route.path, converters), routers)
-            yield Placed(placed, routers)
+            template = parse_template(prefix + route.path, converters) if prefix else route.template
+            yield Placed(_moved(route, template, routers), routers)
         for child_prefix, child in self._children:
             yield from child.flatten(prefix + child_prefix, routers)
 

@@ -29,6 +29,7 @@ class RouteOptions(TypedDict, total=False):
     operation_id: str | None
     middleware: Sequence[Any]
     dependencies: Sequence[Any]
+    authentication: Sequence[Any] | None
     permission_classes: Sequence[Any] | None
     responses: Mapping[int, Any] | None
     media_type: str | None
@@ -46,6 +47,8 @@ class Route:
     __slots__ = (
         "action",
         "annotations",
+        "authentication",
+        "challenges",
         "dependencies",
         "deprecated",
         "description",
@@ -89,6 +92,7 @@ class Route:
         operation_id: str | None = None,
         middleware: Sequence[Any] = (),
         dependencies: Sequence[Any] = (),
+        authentication: Sequence[Any] | None = None,
         permission_classes: Sequence[Any] | None = None,
         responses: Mapping[int, Any] | None = None,
         media_type: str | None = None,
@@ -115,6 +119,9 @@ class Route:
         self.operation_id = operation_id
         self.middleware = tuple(middleware)
         self.dependencies = tuple(dependencies)
+        self.authentication = None if authentication is None else tuple(authentication)
+        # What a 401 offers (WWW-Authenticate); of the authentication, once the app is compiled.
+        self.challenges: tuple[str, ...] = ()
         self.permission_classes = None if permission_classes is None else tuple(permission_classes)
         self.responses = dict(responses or {})
         self.media_type = media_type

@@ -38,6 +38,7 @@ class AutoRouter(Router):
             "operation_id": f"{basename.replace('-', '_')}_{item.name}",
             "tags": tuple(viewset.tags) or (basename,),
             "status": item.status,
+            "authentication": viewset.authentication_classes,
             "permission_classes": viewset.permissions_of(item),
             **item.options,
         }

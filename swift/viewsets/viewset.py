@@ -18,10 +18,12 @@ class ViewSet:
     are defined, and every method marked by `@action`. `self.request` and `self.action` are set before
     an action runs; its other parameters come from its signature like those of any handler.
 
-    `permission_classes` hold for every action that `permission_classes_by_action` or its own `@action` does not
-    set; `None` takes those of the router or the app.
+    `authentication_classes` find out who asks, for every action whose `@action` has no `authentication`, and
+    `permission_classes` hold for every action that `permission_classes_by_action` or its own
+    `@action` does not set; `None` takes those of the router or the app.
     """
 
+    authentication_classes: ClassVar[Sequence[Any] | None] = None
     permission_classes: ClassVar[Sequence[Any] | None] = None
     permission_classes_by_action: ClassVar[Mapping[str, Sequence[Any]]] = {}
     tags: ClassVar[Sequence[str]] = ()
@@ -77,6 +79,4 @@ class ViewSet:
 
     async def check_object_permissions(self, obj: Any) -> None:
         """Raise 401 or 403 unless the permissions of the running action say yes to the object."""
-        await check_object(
-            compose(self.request.route.route.permission_classes or ()), self.request, self, obj
-        )
+        await check_object(compose(self.request.route.permission_classes or ()), self.request, self, obj)
