@@ -288,6 +288,11 @@ def failing_app(error_handlers: Any = None, **options: Any) -> App:
     def thread() -> None:
         raise RuntimeError("hunter2")
 
+    @app.get("/later")
+    async def later(request: Request) -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("hunter2")
+
     @app.post("/items")
     async def create(item: Item) -> Item:
         return item
@@ -329,6 +334,8 @@ async def answering_later(request: Request, error: Exception) -> Response:
         # What nothing else answers.
         ({500: answering("status", 500)}, "/unknown", "status RuntimeError"),
         ({500: answering("status", 500)}, "/thread", "status RuntimeError"),
+        ({500: answering("status", 500)}, "/later", "status RuntimeError"),
+        ({RuntimeError: answering("class")}, "/later", "class RuntimeError"),
         ({500: answering("status", 500), RuntimeError: answering("class")}, "/unknown", "class RuntimeError"),
     ],
 )
@@ -356,7 +363,7 @@ async def test_a_handler_may_be_registered_by_decorator() -> None:
 
 
 @pytest.mark.parametrize("middleware", [[], [passing]], ids=["direct", "through middleware"])
-@pytest.mark.parametrize("path", ["/unknown", "/thread", "/worse"])
+@pytest.mark.parametrize("path", ["/unknown", "/thread", "/worse", "/later"])
 async def test_an_unhandled_exception_is_a_problem_that_tells_nothing_and_is_logged_once(
     path: str, middleware: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -455,6 +462,7 @@ async def test_a_response_that_a_middleware_broke_is_a_500_problem() -> None:
         ("POST", "/items", {"content": b"{", "headers": {"content-type": "application/json"}}, 400),
         ("GET", "/unknown", {}, 500),
         ("GET", "/thread", {}, 500),
+        ("GET", "/later", {}, 500),
         ("HEAD", "/nothing", {}, 404),
     ],
 )

@@ -519,6 +519,19 @@ async def test_two_parameters_may_read_one_field() -> None:
     assert (await ask(show, "/?a=4")).text == "4 '4'"
 
 
+async def test_a_field_may_have_any_name_on_the_wire() -> None:
+    async def show(
+        size: Annotated[str, Query(alias="größe")],
+        name: Annotated[list[str], Query(alias="filter[name]")],
+        from_: Annotated[str, Query(alias="from")],
+        spaced: Annotated[str, Query(alias="a b")],
+    ) -> str:
+        return f"{size} {name} {from_} {spaced}"
+
+    query = "gr%C3%B6%C3%9Fe=1&filter%5Bname%5D=2&filter[name]=3&from=4&a+b=5"
+    assert (await ask(show, f"/?{query}")).text == "1 ['2', '3'] 4 5"
+
+
 async def test_twenty_parameters_are_as_well_served_as_two() -> None:
     names = [f"p{number}" for number in range(20)]
     arguments = ", ".join(f"{name}: int" for name in names)
@@ -1108,13 +1121,31 @@ async def test_streaming_and_redirecting_responses_are_sent_as_they_are() -> Non
     assert (redirected.status, redirected.headers["location"]) == (307, "/%C3%A4")
 
 
-async def test_a_result_that_json_cannot_say_is_an_error_of_the_server() -> None:
-    for annotation in (Any, Item):
-        response = await ask(returning(annotation, Unknown()))
-        assert (response.status, response.problem.detail) == (
-            500,
-            "The server failed to answer this request.",
-        )
+@pytest.mark.parametrize("how", ["at once", "suspended", "thread", "inline", "with a request"])
+async def test_a_result_that_json_cannot_say_is_an_error_of_the_server(how: str) -> None:
+    async def at_once() -> Item:
+        return Unknown()  # type: ignore[return-value]
+
+    async def suspended() -> Any:
+        await asyncio.sleep(0)
+        return Unknown()
+
+    def blocking() -> Any:
+        return [Unknown()]
+
+    async def with_request(request: Request) -> Any:
+        await request.body()
+        return {"a": Unknown()}
+
+    handlers: dict[str, Handler] = {
+        "at once": at_once,
+        "suspended": suspended,
+        "with a request": with_request,
+    }
+    handler = handlers.get(how, blocking)
+    async with serving(handler, run_sync="inline" if how == "inline" else "thread") as client:
+        response = await client.get("/")
+    assert (response.status, response.problem.detail) == (500, "The server failed to answer this request.")
 
 
 async def test_a_response_may_be_sent_twice_and_is_the_same_twice() -> None:

@@ -5,6 +5,7 @@ The first table is 1.2b of what other frameworks answer; the rest is what fuzzer
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import tracemalloc
@@ -380,10 +381,15 @@ async def test_the_time_of_refusing_grows_with_the_body_only(client: TestClient)
             b"[" + b",".join([b'{"id": 1, "name": "aaaaaaaaaaaaaaaaaaaaaaaaa"}'] * count) + b', {"id": "x"}]'
         )
         best = float("inf")
-        for _ in range(5):
-            started = time.process_time()
-            assert (await send(client, "/list", body)).status == 422
-            best = min(best, time.process_time() - started)
+        for _ in range(7):
+            # A collection looks through everything that the other tests have left as well.
+            gc.disable()
+            try:
+                started = time.process_time()
+                assert (await send(client, "/list", body)).status == 422
+                best = min(best, time.process_time() - started)
+            finally:
+                gc.enable()
         return best
 
     # Eight times the body; quadratic would be sixty-four.

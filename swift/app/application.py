@@ -65,6 +65,7 @@ class App(Router):
         shutdown_timeout: float = 10.0,
         debug: bool | None = None,
     ) -> None:
+        self._enter: Callable[[Scope, Receive], tuple[Any, Any]] = not_started
         super().__init__(
             middleware=middleware,
             dependencies=dependencies,
@@ -87,7 +88,7 @@ class App(Router):
         self.version = version
         self.openapi_url = openapi_url
         self.docs_url = docs_url
-        self.trailing_slash: TrailingSlash = trailing_slash or "redirect"
+        self.trailing_slash = trailing_slash or "redirect"
         self.max_body_size = DEFAULT_BODY_SIZE if max_body_size is None else max_body_size
         self.shutdown_timeout = shutdown_timeout
         self.debug = bool(debug)
@@ -111,7 +112,6 @@ class App(Router):
             self._openapi_options.update(openapi_options)
         self._documentation: Documentation | None = None
         self._compilation: Compilation | None = None
-        self._enter: Callable[[Scope, Receive], tuple[Any, Any]] = not_started
         for router in routers:
             self.include(router)
 
@@ -200,6 +200,12 @@ class App(Router):
 
     def _changed(self) -> None:
         self._compilation = None
+
+    def _check_open(self) -> None:
+        if self._enter is not not_started:
+            raise RuntimeError(
+                "The app is running and its routes are compiled; declare routes before it starts."
+            )
 
     @contextmanager
     def override(self, provider: Callable[..., Any], replacement: Callable[..., Any]) -> Iterator[None]:

@@ -42,10 +42,9 @@ def compile_app(app: App) -> Compilation:
     compiled = compile_routes(
         [*app.flatten(), *(Placed(route, (app,)) for route in documentation_routes(app))],
         lambda placed: inherited(app, placed, middleware),
-        merge_slashes=app.trailing_slash == "merge",
     )
     mounts = compile_mounts(app, compiled, middleware)
-    redirects = app.trailing_slash == "redirect"
+    redirects = any(route.trailing_slash == "redirect" for route in compiled.routes)
     kernel = Kernel(
         compiled.tree,
         app=app,
@@ -60,7 +59,7 @@ def compile_app(app: App) -> Compilation:
 
     async def core(request: Request) -> Response:
         try:
-            return answer_miss(request, kernel.tree_for(request), redirects)
+            return answer_miss(request, kernel.tree_for(request))
         except Problem as problem:
             return await answer_error(request, problem, app.error_handlers)
 
@@ -115,19 +114,22 @@ def documentation_routes(app: App) -> list[Route]:
     """The routes of `openapi_url` and `docs_url`; whatever of the app stands there already wins."""
     if app.openapi_url is None:
         return []
-    return [
-        Route(
-            template,
-            ("GET",),
-            handler,
-            name=name,
-            include_in_schema=False,
-            authentication=(),
-            permission_classes=(),
-        )
-        for path, name, handler in app.documentation.handlers()
-        if not app.claims(template := parse_template(path), "GET")
-    ]
+    routes = []
+    for path, name, handler in app.documentation.handlers():
+        template = parse_template(path)
+        if not app.claims(template, "GET"):
+            route = Route(
+                template,
+                ("GET",),
+                handler,
+                name=name,
+                include_in_schema=False,
+                authentication=(),
+                permission_classes=(),
+            )
+            route.trailing_slash = app.trailing_slash
+            routes.append(route)
+    return routes
 
 
 def constant_not_found(app: App) -> bytes | None:

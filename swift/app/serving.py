@@ -57,7 +57,12 @@ async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Recei
         await send_response(app, response, request, scope, receive, send)
         return
     # PERF: a complete response needs no watching while it is sent (a fifth of a request through middleware).
-    start, body = response.asgi_messages(pending.head)
+    try:
+        start, body = response.asgi_messages(pending.head)
+    except Exception as error:
+        # A middleware has put into it what cannot be sent.
+        await answer_failed(app, scope, receive, send, error, request)
+        return
     try:
         await send_messages(send, start, body)
     finally:
@@ -101,9 +106,20 @@ async def send_messages(send: Send, start: dict[str, Any], body: dict[str, Any])
 
 
 async def send_response(
-    app: App, response: Response, request: Request, scope: Scope, receive: Receive, send: Send
+    app: App,
+    response: Response,
+    request: Request,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    of_error: bool = False,
 ) -> None:
-    """Send a response, then end what lives as long as the request."""
+    """Send a response, then end what lives as long as the request.
+
+    One that fails before it has begun is replaced: by the answer to its error, or, `of_error` having
+    been that answer already, by the plain 500 problem.
+    """
     started = False
 
     async def watched_send(message: dict[str, Any]) -> None:
@@ -126,7 +142,13 @@ async def send_response(
             # Too late for another status: the server has to break the connection off.
             logger.exception("The answer to %s %r broke off.", request.method, request.path)
             raise
-        await answer_failed(app, scope, receive, send, error, request)
+        if not of_error:
+            await answer_failed(app, scope, receive, send, error, request)
+            return
+        logger.exception("The answer to an error of %s %r failed.", request.method, request.path)
+        await send_messages(
+            send, *app.boundary.respond(request, error).asgi_messages(request.method == "HEAD")
+        )
     finally:
         await finish(app, request)
 
@@ -160,7 +182,7 @@ async def answer_failed(
         return await answer_error(request, error, handlers)
 
     response = await app.boundary(request, core)
-    await send_response(app, response, request, scope, receive, send)
+    await send_response(app, response, request, scope, receive, send, of_error=True)
 
 
 async def serve_other(app: App, scope: Scope, receive: Receive, send: Send) -> None:

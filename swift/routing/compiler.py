@@ -148,7 +148,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         (slot, next(p for p in reader.parameters if p.source == "form" and p.alias.encode() == slot.name))
         for slot in forms
     ]
-    endpoint.stream_media_type = stream_media_type(returns, route.media_type)
+    endpoint.stream_media_type = stream_media_type(returns, route.media_type) if streams else None
     endpoint.pipeline = build_pipeline((*inherited.middleware, *route.middleware), core_of(endpoint))
     route.plan = endpoint
     return endpoint
@@ -238,31 +238,34 @@ class Compiled(typing.NamedTuple):
     routes: list[Route]
 
 
-def compile_routes(
-    placed: Sequence[Placed], inherit: Callable[[Placed], Inherited], *, merge_slashes: bool = False
-) -> Compiled:
+def compile_routes(placed: Sequence[Placed], inherit: Callable[[Placed], Inherited]) -> Compiled:
     """Build every endpoint and put it into its tree. A host's tree holds the common routes too.
 
-    With `merge_slashes` each path is served with and without its last slash, where the other
-    form is free.
+    Routes whose slash policy is "merge" are served with and without their last slash, where the
+    other form is free.
     """
     tree = Tree()
     hosts: dict[bytes, Tree] = {item.route.host.encode(): Tree() for item in placed if item.route.host}
-    routes: list[Route] = []
+    routes = [item.route for item in placed]
     for item in placed:
         route = item.route
         endpoint = compile_endpoint(route, inherit(item))
-        routes.append(route)
         for target in trees_of(route.host, tree, hosts):
             add_endpoint(target, route.template.segments, sorted(route.methods), endpoint)
-    if merge_slashes:
-        for route in routes:
-            if route.path != "/":
-                for target in trees_of(route.host, tree, hosts):
-                    add_endpoint(
-                        target, other_slash(route.template.segments), sorted(route.methods), route.plan
-                    )
+    for route in routes:
+        if route.trailing_slash == "merge" and route.path != "/":
+            for target in trees_of(route.host, tree, hosts):
+                add_twin(target, route)
     return Compiled(tree, hosts or None, routes)
+
+
+def add_twin(tree: Tree, route: Route) -> None:
+    """Serve the other form of a route's path, except for methods that are served there already."""
+    segments = other_slash(route.template.segments)
+    methods = {*route.methods, "HEAD"} if "GET" in route.methods else route.methods
+    for method in sorted(methods):
+        if tree.endpoint_at(segments, method) is None:
+            tree.add(segments, method, route.plan)
 
 
 def trees_of(host: str | None, tree: Tree, hosts: dict[bytes, Tree]) -> list[Tree]:

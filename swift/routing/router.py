@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, Unpack
 
-from .routes import Route, RouteConflict, RouteOptions
-from .templates import Converter, Template, parse_template
+from .routes import Route, RouteConflict, RouteOptions, TrailingSlash
+from .templates import Converter, Template, joined, parse_template
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -20,6 +20,16 @@ class Mount(NamedTuple):
     app: Any
     name: str | None
     host: str | None = None
+
+
+class Claim(NamedTuple):
+    """A path and method that is served; the first three members are what no other route may have."""
+
+    host: str | None
+    segments: tuple[Any, ...]
+    method: str
+    path: str
+    name: str
 
 
 class Placed(NamedTuple):
@@ -52,6 +62,7 @@ class Router:
         host: str | None = None,
         converters: Mapping[str, Converter] | None = None,
         routers: Sequence[Router] = (),
+        trailing_slash: TrailingSlash | None = None,
     ) -> None:
         self.prefix = _checked_prefix(prefix)
         self.name = name
@@ -63,12 +74,13 @@ class Router:
         self.permission_classes = None if permission_classes is None else tuple(permission_classes)
         self.host = host.lower() if host else None
         self.converters = dict(converters or {})
+        self.trailing_slash = trailing_slash
         self._routes: list[Route] = []
         self._children: list[tuple[str, Router]] = []
         self._mounts: list[Mount] = []
         self._parents: list[tuple[str, Router]] = []
-        # (host, segments, method) of everything served here and below, for the conflicts.
-        self._claims: dict[tuple[str | None, tuple[Any, ...], str], tuple[str, str]] = {}
+        # Everything served here and below, by what no two routes may share.
+        self._claims: dict[Any, Claim] = {}
         for router in routers:
             self.include(router)
 
@@ -128,8 +140,12 @@ class Router:
             raise TypeError(f"The handler of {path!r} is a `{type(handler).__name__}`, not a function.")
         template = parse_template(self.prefix + path if self.prefix else path, self.converters)
         route = Route(template, methods, handler, host=self.host, **options)
-        described = f"`{route.name}`"
-        self._claim([(self.host, template.path, method, described) for method in sorted(route.methods)])
+        self._claim(
+            [
+                Claim(self.host, template.segments, method, template.path, f"`{route.name}`")
+                for method in sorted(route.methods)
+            ]
+        )
         self._routes.append(route)
         return route
 
@@ -138,45 +154,56 @@ class Router:
         if router is self or self in router._descendants():
             raise ValueError("A router cannot be included in itself.")
         prefix = self.prefix + _checked_prefix(prefix)
-        parent = (prefix, self)
-        self._claim(
-            [
-                (host, prefix + path, method, name)
-                for (host, _, method), (path, name) in router._claims.items()
-            ],
-            router.converters,
-        )
-        router._parents.append(parent)
+        self._claim(self._below(prefix, router._claims.values()))
+        router._parents.append((prefix, self))
         self._children.append((prefix, router))
 
     def mount(self, path: str, app: Any, name: str | None = None) -> None:
         """Hand every request below `path` to another ASGI application; its lifespan joins ours."""
         path = self.prefix + _checked_prefix(path)
-        self._claim([(self.host, path + "/", "*", f"the mount at {path or '/'}")])
+        segments = parse_template(path + "/", self.converters).segments
+        self._claim([Claim(self.host, segments, "*", path + "/", f"the mount at {path or '/'}")])
         self._mounts.append(Mount(path, app, name, self.host))
 
-    def _claim(
-        self,
-        wanted: list[tuple[str | None, str, str, str]],
-        converters: Mapping[str, Converter] | None = None,
-    ) -> None:
+    def _claim(self, wanted: Sequence[Claim]) -> None:
         """Reserve paths and methods here and in every router above; nothing is reserved when one is taken."""
-        known = {**self.converters, **(converters or {})}
-        new: dict[tuple[str | None, tuple[Any, ...], str], tuple[str, str]] = {}
-        for host, path, method, name in wanted:
-            host = host or self.host
-            key = (host, parse_template(path or "/", known).segments, method)
-            taken = self._claims.get(key) or new.get(key)
+        for router, claims in self._checked(wanted):
+            router._claims.update(claims)
+            router._changed()
+
+    def _checked(self, wanted: Sequence[Claim]) -> list[tuple[Router, dict[Any, Claim]]]:
+        """What each router, this one and those above, would reserve; RouteConflict when something is taken."""
+        self._check_open()
+        new: dict[Any, Claim] = {}
+        for claim in wanted:
+            if claim.host is None and self.host is not None:
+                claim = claim._replace(host=self.host)
+            taken = self._claims.get(claim[:3]) or new.get(claim[:3])
             if taken is not None:
                 raise RouteConflict(
-                    f"Route conflict: {method} {path} is already served by {taken[1]} ({taken[0]}); "
-                    f"give {name} or the other another path."
+                    f"Route conflict: {claim.method} {claim.path} is already served by {taken.name} "
+                    f"({taken.path}); give {claim.name} or the other another path."
                 )
-            new[key] = (path, name)
-        for prefix, parent in self._parents:
-            parent._claim([(host, prefix + path, method, name) for host, path, method, name in wanted], known)
-        self._claims.update(new)
-        self._changed()
+            new[claim[:3]] = claim
+        above = [
+            found
+            for prefix, parent in self._parents
+            for found in parent._checked(parent._below(prefix, new.values()))
+        ]
+        return [(self, new), *above]
+
+    def _below(self, prefix: str, claims: Iterable[Claim]) -> list[Claim]:
+        """Claims of a router that is included under a prefix, as they stand here."""
+        if not prefix:
+            return list(claims)
+        front = parse_template(prefix, self.converters).segments
+        return [
+            claim._replace(segments=joined(front, claim.segments), path=prefix + claim.path)
+            for claim in claims
+        ]
+
+    def _check_open(self) -> None:
+        """Called before routes are added here or below; an App that runs refuses."""
 
     def _changed(self) -> None:
         """Called when routes are added here or below; an App forgets what it has compiled."""
@@ -195,7 +222,11 @@ class Router:
         for router in routers:
             converters.update(router.converters)
         for route in self._routes:
-            template = parse_template(prefix + route.path, converters) if prefix else route.template
+            template = route.template
+            if "{" in prefix:
+                template = parse_template(prefix + route.path, converters)
+            elif prefix:
+                template = template.under(prefix)
             yield Placed(_moved(route, template, routers), routers)
         for child_prefix, child in self._children:
             yield from child.flatten(prefix + child_prefix, routers)
@@ -214,6 +245,9 @@ def _moved(route: Route, template: Template, routers: tuple[Router, ...]) -> Rou
     for slot in Route.__slots__:
         setattr(moved, slot, getattr(route, slot))
     moved.template = template
+    moved.trailing_slash = next(
+        (router.trailing_slash for router in reversed(routers) if router.trailing_slash), None
+    )
     moved.tags = tuple(dict.fromkeys([tag for router in routers for tag in router.tags] + list(route.tags)))
     moved.host = next((router.host for router in reversed(routers) if router.host), route.host)
     moved.name = ":".join([router.name for router in routers if router.name] + [route.name])

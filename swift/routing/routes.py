@@ -71,6 +71,7 @@ class Route:
         "summary",
         "tags",
         "template",
+        "trailing_slash",
     )
 
     name: str
@@ -109,7 +110,8 @@ class Route:
         self.handler = handler
         self.name = name or str(getattr(handler, "__name__", type(handler).__name__))
         self.status = status
-        text = inspect.getdoc(handler) or ""
+        # PERF: asked only where there is a docstring; inspect looks through all bases for one.
+        text = (inspect.getdoc(handler) or "") if handler.__doc__ else ""
         first, _, rest = text.partition("\n")
         self.summary = summary if summary is not None else first.strip() or None
         self.description = description if description is not None else rest.strip() or None
@@ -133,6 +135,7 @@ class Route:
         self.annotations = dict(annotations or {})
         self.host = host
         self.plan = None
+        self.trailing_slash: TrailingSlash | None = None
 
     @property
     def path(self) -> str:
