@@ -1,10 +1,13 @@
-"""Permissions: who may do what, composed with `& | ~` and compiled to one check per route.
+"""Permissions: who may do what, composed with `& | ~` and compiled to one guard per route.
 
 Theory. A permission speaks at up to two levels: about the request (`has_permission`) and about one
-object (`has_object_permission`). A level that a class does not define is *undecided* there, and the
-operators are those of three-valued logic, so that `IsAuthenticated() & (IsOwner() | IsAdmin())` lets a
-logged-in stranger list (the request decides nothing about an owner yet) but not read another's
-object: with the object at hand every level is asked again and the answer must be yes.
+object (`has_object_permission`). Until everything it speaks of is known its verdict is *undecided*,
+and the operators are those of three-valued logic:
+
+    IsAuthenticated() & (IsOwner() | IsAdmin())
+
+lets a logged-in stranger list, as nothing can be said about an owner yet, but not read another's object:
+with the object at hand whatever was undecided is asked again, on both levels, and the answer must be yes.
 
 Before the object, anything but a clear no passes. With the object, anything but a clear yes fails.
 """
@@ -12,8 +15,8 @@ Before the object, anything but a clear no passes. With the object, anything but
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final
 
 from swift.http import Forbidden, Problem, Request, Unauthorized
 
@@ -21,6 +24,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 
 # True, False, or None for undecided.
 Verdict = bool | None
+# The way to a verdict: each answer that has to be awaited is yielded, and what it gave is sent back. So the
+# same rules serve those who can wait and those who cannot.
+Steps = Generator[Awaitable[Any], Any, Verdict]
+
+NO_OBJECT_YET: Final = object()
 
 
 class _Composable(type):
@@ -30,10 +38,10 @@ class _Composable(type):
         return All(instance_of(cls), instance_of(other))
 
     def __or__(cls, other: Any) -> Any:
-        return Either(instance_of(cls), instance_of(other))
-
-    def __ror__(cls, other: Any) -> Any:
-        return Either(instance_of(other), instance_of(cls))
+        if is_permission(other):
+            return Either(instance_of(cls), instance_of(other))
+        # An annotation: `Permission | None`.
+        return type.__or__(cls, other)
 
     def __invert__(cls) -> Not:
         return Not(instance_of(cls))
@@ -46,6 +54,17 @@ class Permission(metaclass=_Composable):
     """
 
     message: str | None = None
+
+    # Set for each class: which levels it speaks at, and whether its answer about the request is awaited.
+    speaks_of_request: bool = False
+    speaks_of_object: bool = False
+    waits: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.speaks_of_request = cls.has_permission is not Permission.has_permission
+        cls.speaks_of_object = cls.has_object_permission is not Permission.has_object_permission
+        cls.waits = inspect.iscoroutinefunction(cls.has_permission)
 
     def has_permission(self, request: Request, view: Any) -> bool | Awaitable[bool]:
         """Whether the request may go on; asked before the body is read."""
@@ -64,62 +83,57 @@ class Permission(metaclass=_Composable):
     def __invert__(self) -> Not:
         return Not(self)
 
-    async def evaluate(
-        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
-    ) -> Verdict:
-        """The verdict on the request, or with `with_object` on the request and the object."""
-        verdict: Verdict = None
-        if type(self).has_permission is not Permission.has_permission:
-            verdict = await _answer(self.has_permission(request, view))
-            if not verdict:
-                return False
-        if with_object and type(self).has_object_permission is not Permission.has_object_permission:
-            verdict = await _answer(self.has_object_permission(request, view, obj))
+    def steps(self, request: Request, view: Any, obj: Any = NO_OBJECT_YET) -> Steps:
+        """The way to the verdict on the request, or with `obj` on the request and the object."""
+        if self.speaks_of_request:
+            answer = self.has_permission(request, view)
+            if answer is not True:
+                if inspect.isawaitable(answer):
+                    answer = yield answer
+                if not answer:
+                    return False
+        if not self.speaks_of_object:
+            return True if self.speaks_of_request else None
+        if obj is NO_OBJECT_YET:
+            return None
+        answer = self.has_object_permission(request, view, obj)
+        if inspect.isawaitable(answer):
+            answer = yield answer
+        return bool(answer)
+
+
+class _Combination(Permission):
+    """Several permissions, of which one can settle the matter for all."""
+
+    # The verdict of one that needs no other.
+    decisive: ClassVar[bool]
+
+    def __init__(self, *permissions: Permission) -> None:
+        self.permissions = permissions
+        self.speaks_of_object = any(permission.speaks_of_object for permission in permissions)
+        self.waits = any(permission.waits for permission in permissions)
+
+    def steps(self, request: Request, view: Any, obj: Any = NO_OBJECT_YET) -> Steps:
+        verdict: Verdict = not self.decisive
+        for permission in self.permissions:
+            found = yield from permission.steps(request, view, obj)
+            if found is self.decisive:
+                return found
+            if found is None:
+                verdict = None
         return verdict
 
 
-async def _answer(answer: Any) -> bool:
-    if inspect.isawaitable(answer):
-        answer = await answer
-    return bool(answer)
-
-
-class All(Permission):
+class All(_Combination):
     """Every one of the permissions: `a & b`."""
 
-    def __init__(self, *permissions: Permission) -> None:
-        self.permissions = permissions
-
-    async def evaluate(
-        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
-    ) -> Verdict:
-        verdict: Verdict = True
-        for permission in self.permissions:
-            found = await permission.evaluate(request, view, obj, with_object=with_object)
-            if found is False:
-                return False
-            if found is None:
-                verdict = None
-        return verdict
+    decisive = False
 
 
-class Either(Permission):
+class Either(_Combination):
     """At least one of the permissions: `a | b`."""
 
-    def __init__(self, *permissions: Permission) -> None:
-        self.permissions = permissions
-
-    async def evaluate(
-        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
-    ) -> Verdict:
-        verdict: Verdict = False
-        for permission in self.permissions:
-            found = await permission.evaluate(request, view, obj, with_object=with_object)
-            if found is True:
-                return True
-            if found is None:
-                verdict = None
-        return verdict
+    decisive = True
 
 
 class Not(Permission):
@@ -127,16 +141,16 @@ class Not(Permission):
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
+        self.speaks_of_object = permission.speaks_of_object
+        self.waits = permission.waits
 
-    async def evaluate(
-        self, request: Request, view: Any, obj: Any = None, *, with_object: bool = False
-    ) -> Verdict:
-        found = await self.permission.evaluate(request, view, obj, with_object=with_object)
+    def steps(self, request: Request, view: Any, obj: Any = NO_OBJECT_YET) -> Steps:
+        found = yield from self.permission.steps(request, view, obj)
         return None if found is None else not found
 
 
 class AllowAny(Permission):
-    """Everybody; it costs nothing, as no check is compiled for it."""
+    """Everybody; it costs nothing, as no guard is compiled for it."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return True
@@ -167,9 +181,8 @@ class IsAdmin(Permission):
     """A user whose `is_admin`, `is_staff` or `is_superuser` is true."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        user = request.user
         return is_authenticated(request) and any(
-            getattr(user, name, False) is True for name in ("is_admin", "is_staff", "is_superuser")
+            getattr(request.user, name, False) is True for name in ("is_admin", "is_staff", "is_superuser")
         )
 
 
@@ -195,63 +208,137 @@ class IsOwner(Permission):
 
 
 def is_authenticated(request: Request) -> bool:
+    """Whether there is a user, and one that says nothing else of itself by `is_authenticated` or `is_active`."""
     user = request.user
-    return user is not None and bool(getattr(user, "is_authenticated", True))
+    # `is True`: a method of that name, which nobody calls here, would let everyone in.
+    return (
+        user is not None
+        and getattr(user, "is_authenticated", True) is True
+        and getattr(user, "is_active", True) is True
+    )
+
+
+# From declarations to guards.
+
+
+def is_permission(value: Any) -> bool:
+    return isinstance(value, (Permission, _Composable))
 
 
 def instance_of(permission: Any) -> Permission:
     """A permission from an instance or a class; TypeError for anything else."""
-    if isinstance(permission, type) and issubclass(permission, Permission):
+    if isinstance(permission, _Composable):
         try:
-            return permission()
+            permission = permission()
         except TypeError as error:
             raise TypeError(
                 f"The permission {permission.__name__} needs arguments; give an instance. ({error})"
             ) from None
-    if isinstance(permission, Permission):
-        return permission
-    raise TypeError(f"Expected a Permission or a class of one, got `{permission!r}`.")
+    if not isinstance(permission, Permission):
+        raise TypeError(f"Expected a Permission or a class of one, got `{permission!r}`.")
+    kind = type(permission)
+    if kind.steps is Permission.steps and not (kind.speaks_of_request or kind.speaks_of_object):
+        raise TypeError(
+            f"The permission {kind.__name__} defines neither has_permission nor has_object_permission."
+        )
+    return permission
+
+
+def instances_of(permission_classes: Sequence[Any]) -> tuple[Permission, ...]:
+    """The permissions of a `permission_classes` list; TypeError for what is none."""
+    if isinstance(permission_classes, str) or is_permission(permission_classes):
+        raise TypeError(f"permission_classes is a list of permissions, got `{permission_classes!r}` itself.")
+    return tuple(instance_of(item) for item in permission_classes)
+
+
+def conditions(permissions: Sequence[Permission]) -> Iterator[Permission]:
+    """The permissions that must all agree, each on its own so that its message is told; AllowAny needs no asking."""
+    for permission in permissions:
+        if isinstance(permission, All):
+            yield from conditions(permission.permissions)
+        elif type(permission) is not AllowAny:
+            yield permission
 
 
 def compose(permission_classes: Sequence[Any]) -> Permission | None:
     """All of a `permission_classes` list as one permission; None when it allows everybody."""
-    permissions = [
-        permission
-        for permission in (instance_of(item) for item in permission_classes)
-        if type(permission) is not AllowAny
-    ]
+    permissions = tuple(conditions(instances_of(permission_classes)))
     if not permissions:
         return None
     return permissions[0] if len(permissions) == 1 else All(*permissions)
 
 
-def compile_guard(
-    permission_classes: Sequence[Any], receiver: Callable[[], Any] | None = None, action: str | None = None
-) -> Callable[[Request], Awaitable[None]] | None:
-    """The check of a route, to run before the body is read; None when there is nothing to check.
+class Guard:
+    """The check of one route: called before the body is read, and by ViewSets for each object.
 
-    Permissions are given the ViewSet (a new `receiver()` with `request` and `action` set) as their view,
-    or None for a function.
+    Permissions are given the ViewSet (a new `receiver()` with `request` and `action` set) as their view, or None for
+    a function. `synchronous` says that the call never waits: it returns None, not something to await.
     """
-    permission = compose(permission_classes)
-    if permission is None:
+
+    def __init__(
+        self, permissions: Iterable[Permission], receiver: Callable[[], Any] | None, action: str | None
+    ) -> None:
+        self.permissions = tuple(permissions)
+        # The others have said yes already when there is an object.
+        self.object_permissions = tuple(item for item in self.permissions if item.speaks_of_object)
+        self.receiver = receiver
+        self.action = action
+        self.synchronous = not any(permission.waits for permission in self.permissions)
+
+    def __call__(self, request: Request) -> Awaitable[None] | None:
+        view = None
+        if self.receiver is not None:
+            view = self.receiver()
+            view.request = request
+            view.action = self.action
+        if not self.synchronous:
+            return self._wait_for(request, view)
+        for permission in self.permissions:
+            if outcome(permission, permission.steps(request, view)) is False:
+                raise denied(request, permission)
         return None
 
-    async def guard(request: Request) -> None:
-        view = None
-        if receiver is not None:
-            view = receiver()
-            view.request, view.action = request, action
-        if await permission.evaluate(request, view) is False:
-            raise denied(request, permission)
+    async def _wait_for(self, request: Request, view: Any) -> None:
+        for permission in self.permissions:
+            if await awaited(permission.steps(request, view)) is False:
+                raise denied(request, permission)
 
-    return guard
+    async def check_object(self, request: Request, view: Any, obj: Any) -> None:
+        """Raise 401 or 403 unless every permission says yes to the object."""
+        for permission in self.object_permissions:
+            if await awaited(permission.steps(request, view, obj)) is not True:
+                raise denied(request, permission)
 
 
-async def check_object(permission: Permission | None, request: Request, view: Any, obj: Any) -> None:
-    """Raise unless the permission says yes to the object. `None` allows everybody."""
-    if permission is not None and await permission.evaluate(request, view, obj, with_object=True) is not True:
-        raise denied(request, permission)
+def compile_guard(
+    permission_classes: Sequence[Any], receiver: Callable[[], Any] | None = None, action: str | None = None
+) -> Guard | None:
+    """The guard of a route; None when there is nothing to check."""
+    permission = compose(permission_classes)
+    return None if permission is None else Guard(conditions([permission]), receiver, action)
+
+
+def outcome(permission: Permission, steps: Steps) -> Verdict:
+    """The verdict of permissions that have nothing to await."""
+    try:
+        waiting = next(steps)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    if inspect.iscoroutine(waiting):
+        waiting.close()
+    raise TypeError(
+        f"{type(permission).__name__} gave something to await; make its has_permission `async def`."
+    )
+
+
+async def awaited(steps: Steps) -> Verdict:
+    """The verdict, with everything awaited on the way."""
+    try:
+        waiting = next(steps)
+        while True:
+            waiting = steps.send(await waiting)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
 
 
 def denied(request: Request, permission: Permission) -> Problem:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from swift import App, Body, File, Form, Query, Request, Response, UploadFile
+from swift import App, Body, Cookie, File, Form, Query, Request, Response, UploadFile
 from swift.testing import ClientResponse, TestClient
 
 JSON = {"content-type": "application/json"}
@@ -112,6 +112,10 @@ def make_app(*middleware: Any, **options: Any) -> App:
     @app.get("/query-by-hand")
     async def query_by_hand(request: Request) -> int:
         return len(request.query)
+
+    @app.get("/cookies")
+    async def cookies(request: Request, last: Annotated[str, Cookie()] = "") -> int:
+        return len(request.cookies)
 
     @app.get("/nothing")
     async def nothing() -> str:
@@ -509,7 +513,8 @@ async def test_a_hundred_thousand_cookies_take_linear_time(client: TestClient) -
         best = float("inf")
         for _ in range(3):
             started = time.process_time()
-            assert (await client.get("/nothing", headers={"cookie": header})).status == 200
+            response = await client.get("/cookies", headers={"cookie": header})
+            assert response.status in (200, 400, 431)
             best = min(best, time.process_time() - started)
         return best
 

@@ -1,13 +1,13 @@
-"""Creates the tables, puts some users in, and serves the app: what `make run` does."""
+"""Puts some users in where there are none, and serves the app: what `make run` does."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 
 from app import User, asgi
+
+from swift.cli import main
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Barbara Liskov", "Frances Allen", "Radia Perlman")
 
@@ -21,13 +21,9 @@ async def seed() -> None:
             )
 
 
-def main() -> int:
+if __name__ == "__main__":
     host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
     asyncio.run(seed())
     print(f"Users      http://{host}:{port}/api/users")
     print(f"Docs       http://{host}:{port}/docs", flush=True)
-    return subprocess.call([sys.executable, "-m", "swift", "run", "app:asgi", "--host", host, "--port", port])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    main(["run", "app:asgi", "--host", host, "--port", port])

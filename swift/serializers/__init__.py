@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from .derive import input_struct, partial_struct, read_struct
+from .derive import (
+    display_of,
+    input_struct,
+    output_struct,
+    partial_of,
+    partial_struct,
+    plain_fields,
+    read_struct,
+    update_struct,
+)
+from .faults import faults_of
 from .serializer import Serializer, computed, nested
 
-__all__ = ["Serializer", "computed", "input_struct", "nested", "partial_struct", "read_struct"]
+__all__ = [
+    "Serializer",
+    "computed",
+    "display_of",
+    "faults_of",
+    "input_struct",
+    "nested",
+    "output_struct",
+    "partial_of",
+    "partial_struct",
+    "plain_fields",
+    "read_struct",
+    "update_struct",
+]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from .actions import Input, ListOutput, ListQuery, Output, PartialInput, action
-from .model import (
-    CreateOnlyViewSet,
-    ListCreateViewSet,
-    ModelViewSet,
-    ReadOnlyModelViewSet,
-    ReadUpdateViewSet,
-)
+from .actions import Input, ListOutput, ListQuery, Output, PartialInput, UpdateInput, action
+from .model import ModelViewSet
+from .presets import CreateOnlyViewSet, ListCreateViewSet, ReadOnlyModelViewSet, ReadUpdateViewSet
 from .router import AutoRouter
 from .viewset import ViewSet
 
@@ -25,6 +20,7 @@ __all__ = [
     "PartialInput",
     "ReadOnlyModelViewSet",
     "ReadUpdateViewSet",
+    "UpdateInput",
     "ViewSet",
     "action",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args, get_origin
 
 import msgspec
 
@@ -13,10 +13,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Placeholder(msgspec.Struct, frozen=True):
     """Stands in an action's signature for a type that each ViewSet derives from its model."""
 
-    name: Literal["input", "partial", "output", "list_query", "list_output"]
+    name: Literal["input", "update", "partial", "output", "list_query", "list_output"]
 
 
 Input: TypeAlias = Annotated[Any, Placeholder("input")]
+UpdateInput: TypeAlias = Annotated[Any, Placeholder("update")]
 PartialInput: TypeAlias = Annotated[Any, Placeholder("partial")]
 Output: TypeAlias = Annotated[Any, Placeholder("output")]
 ListQuery: TypeAlias = Annotated[Any, Placeholder("list_query")]
@@ -29,27 +30,52 @@ def placeholder_of(annotation: Any) -> Placeholder | None:
     return None
 
 
+class ActionOptions(TypedDict, total=False):
+    """What a route takes besides, handed on as it is."""
+
+    summary: str | None
+    description: str | None
+    tags: Sequence[str]
+    deprecated: bool
+    include_in_schema: bool
+    operation_id: str | None
+    middleware: Sequence[Any]
+    dependencies: Sequence[Any]
+    authentication: Sequence[Any] | None
+    responses: Mapping[int, Any] | None
+    media_type: str | None
+    max_body_size: int | None
+    run_sync: Literal["thread", "inline"]
+    security: Sequence[Mapping[str, Sequence[str]]] | None
+
+
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """How one method of a ViewSet is served. `path` is relative to the collection or the object."""
+    """How one method of a ViewSet is served.
+
+    `name` is the method's, `path` relative to the collection or the object, `label` the last part of the
+    route's name.
+    """
 
     name: str
     detail: bool
+    label: str
     methods: tuple[str, ...] = ("GET",)
     path: str = ""
     status: int = 200
     permission_classes: Sequence[Any] | None = None
-    options: Mapping[str, Any] = {}
+    options: ActionOptions = {}
 
 
+# GET and POST on the collection, GET, PUT, PATCH and DELETE on the object.
 CRUD = {
     item.name: item
     for item in (
-        Action(name="list", detail=False),
-        Action(name="create", detail=False, methods=("POST",), status=201),
-        Action(name="retrieve", detail=True),
-        Action(name="update", detail=True, methods=("PUT",)),
-        Action(name="partial_update", detail=True, methods=("PATCH",)),
-        Action(name="destroy", detail=True, methods=("DELETE",), status=204),
+        Action(name="list", detail=False, label="list"),
+        Action(name="create", detail=False, label="list", methods=("POST",), status=201),
+        Action(name="retrieve", detail=True, label="detail"),
+        Action(name="update", detail=True, label="detail", methods=("PUT",)),
+        Action(name="partial_update", detail=True, label="detail", methods=("PATCH",)),
+        Action(name="destroy", detail=True, label="detail", methods=("DELETE",), status=204),
     )
 }
 
@@ -62,22 +88,25 @@ def action(
     name: str | None = None,
     status: int = 200,
     permission_classes: Sequence[Any] | None = None,
-    **options: Any,
+    **options: Unpack[ActionOptions],
 ) -> Callable[[F], F]:
     """Serve a method of a ViewSet beside the six of its model.
 
-    With `detail` it stands below an object (`/users/{id}/activate`), without below the collection.
-    `path` is the last part of the URL, the method's name with hyphens when not given. Without
-    `permission_classes` the ViewSet's hold. `options` are those of a route.
+    With `detail` it stands below an object (`/users/{id}/activate`), without below the collection. `path` is
+    the last part of the URL and `name` of the route's name (`users-activate`); both are the method's name with
+    hyphens when not given. Without `permission_classes` the ViewSet's hold.
     """
+    if isinstance(methods, str):
+        raise TypeError(f"@action(methods={methods!r}): give a list, [{methods!r}].")
 
     def mark(function: F) -> F:
-        action_name = name or function.__name__
+        label = function.__name__.replace("_", "-")
         function.swift_action = Action(  # type: ignore[attr-defined]
-            name=action_name,
+            name=function.__name__,
             detail=detail,
+            label=name or label,
             methods=tuple(method.upper() for method in methods),
-            path="/" + (path if path is not None else action_name.replace("_", "-")).strip("/"),
+            path="/" + (label if path is None else path.strip("/")),
             status=status,
             permission_classes=permission_classes,
             options=options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from swift.routing import Router, SignatureError
@@ -15,52 +16,48 @@ class AutoRouter(Router):
     """A Router that takes ViewSets: `AutoRouter(prefix="/api/v1").register("/users", UserViewSet)`.
 
     Routes are named `users-list`, `users-detail` and `users-<action>`; operations in the OpenAPI document
-    `users_list`, `users_create` and so on.
+    `users_list`, `users_create` and so on, with the router's name in front if it has one.
     """
 
     def register(self, path: str, viewset: type[ViewSet], name: str | None = None) -> None:
-        """Serve every action of a ViewSet below `path`."""
+        """Serve every action of a ViewSet below `path`; `name` stands for the path in the names of routes."""
         if not (isinstance(viewset, type) and issubclass(viewset, ViewSet)):
             raise TypeError(f"Expected a class of ViewSet for {path!r}, got `{viewset!r}`.")
+        viewset.check()
         path = "/" + path.strip("/") if path.strip("/") else ""
-        basename = name or path.strip("/").replace("/", "-").replace("{", "").replace("}", "") or "root"
-        actions = viewset.served_actions()
-        if not actions:
-            raise ValueError(f"{viewset.__name__} serves nothing; define an action such as `list`.")
-        for item in actions:
-            self._register_action(path, viewset, basename, item)
+        for item in viewset.served_actions():
+            self._register_action(path, viewset, name or basename(path), item)
 
-    def _register_action(self, path: str, viewset: type[ViewSet], basename: str, item: Action) -> None:
-        handler = viewset.method_of(item)
+    def _register_action(self, path: str, viewset: type[ViewSet], name: str, item: Action) -> None:
+        handler = getattr(viewset, item.name)
         full = path + (f"/{viewset.lookup_path}" if item.detail else "") + item.path
+        operation_id = "_".join(filter(None, (self.name, name, item.name)))
         options: dict[str, Any] = {
-            "name": f"{basename}-{_suffix(item)}",
-            "operation_id": f"{basename.replace('-', '_')}_{item.name}",
-            "tags": tuple(viewset.tags) or (basename,),
-            "status": item.status,
+            "operation_id": re.sub(r"\W+", "_", operation_id, flags=re.ASCII),
+            "tags": tuple(viewset.tags) or (name,),
             "authentication": viewset.authentication_classes,
-            "permission_classes": viewset.permissions_of(item),
-            **item.options,
+            **viewset.options_of(item),
         }
         self.add_route(
             full or "/",
             handler,
             item.methods,
+            name=f"{name}-{item.label}",
+            status=item.status,
+            permission_classes=viewset.permissions_of(item),
             receiver=viewset,
             action=item.name,
-            annotations=_annotations(viewset, handler, f"{viewset.__name__}.{item.name}"),
+            annotations=annotations_of(viewset, handler, f"{viewset.__name__}.{item.name}"),
             **options,
         )
 
 
-def _suffix(item: Action) -> str:
-    """The last part of a route's name: one for the collection, one for the object, else the action's."""
-    if item.path:
-        return item.path.strip("/").replace("/", "-")
-    return "detail" if item.detail else "list"
+def basename(path: str) -> str:
+    """What a path is about, its parameters left out: `users-posts` of `/users/{user_id:int}/posts`."""
+    return "-".join(part for part in path.split("/") if part and "{" not in part) or "root"
 
 
-def _annotations(viewset: type[ViewSet], handler: Any, describe: str) -> dict[str, Any]:
+def annotations_of(viewset: type[ViewSet], handler: Any, describe: str) -> dict[str, Any]:
     """The types that stand for the placeholders in an action's signature."""
     found = {}
     for name, annotation in handler_hints(handler, describe).items():
@@ -68,8 +65,6 @@ def _annotations(viewset: type[ViewSet], handler: Any, describe: str) -> dict[st
         if placeholder is not None:
             resolved = viewset.resolve(placeholder)
             if resolved is Any and name != "return":
-                raise SignatureError(
-                    f"{describe} takes `{name}`, whose type only a ModelViewSet with a model knows."
-                )
+                raise SignatureError(f"{describe} takes `{name}`, whose type only a ModelViewSet knows.")
             found[name] = resolved
     return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from swift.http import Request
-from swift.permissions import check_object, compose
+from msgspec.structs import replace
 
-from .actions import CRUD, Action, Placeholder
+from swift.http import Request
+from swift.permissions import Guard, Permission, instances_of
+
+from .actions import CRUD, Action, ActionOptions, Placeholder
 
 
 class ViewSet:
@@ -19,13 +22,13 @@ class ViewSet:
     an action runs; its other parameters come from its signature like those of any handler.
 
     `authentication_classes` find out who asks, for every action whose `@action` has no `authentication`, and
-    `permission_classes` hold for every action that `permission_classes_by_action` or its own
-    `@action` does not set; `None` takes those of the router or the app.
+    `permission_classes` hold for every action that `permission_classes_by_action` or its own `@action` does
+    not set; `None` takes those of the router or the app.
     """
 
     authentication_classes: ClassVar[Sequence[Any] | None] = None
     permission_classes: ClassVar[Sequence[Any] | None] = None
-    permission_classes_by_action: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    permission_classes_by_action: ClassVar[Mapping[str, Sequence[Any] | None]] = {}
     tags: ClassVar[Sequence[str]] = ()
     # The path of one object below the collection.
     lookup_path: ClassVar[str] = "{id}"
@@ -37,40 +40,57 @@ class ViewSet:
 
     @classmethod
     def served_actions(cls) -> list[Action]:
-        """Everything to serve, the marked methods first: `/users/active` outranks `/users/{id}` anyway."""
-        found: dict[str, Action] = {}
-        for name in dir(cls):
-            marked = getattr(getattr(cls, name, None), "swift_action", None)
-            if isinstance(marked, Action):
-                found[name] = marked
-        wanted = CRUD if cls.actions is None else cls.actions
-        for name in wanted:
+        """The actions to serve: the standard ones first, then the marked ones in the order of their definition."""
+        found = dict(CRUD) if cls.actions is None else {name: CRUD[name] for name in cls.actions}
+        for base in reversed(cls.__mro__):
+            for name, member in vars(base).items():
+                marked = getattr(member, "swift_action", None)
+                if isinstance(marked, Action):
+                    found[name] = replace(marked, name=name)
+        # A subclass that overrides a marked method still serves it, one that sets it to None does not.
+        return [item for name, item in found.items() if callable(getattr(cls, name, None))]
+
+    @classmethod
+    def permissions_of(cls, item: Action) -> tuple[Permission, ...] | None:
+        """The permissions of an action: its own, else those by action, else the ViewSet's."""
+        declared = item.permission_classes
+        if declared is None:
+            declared = cls.permission_classes_by_action.get(item.name)
+        if declared is None:
+            declared = cls.permission_classes
+        try:
+            return None if declared is None else instances_of(declared)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.{item.name}: {error}") from None
+
+    @classmethod
+    def options_of(cls, item: Action) -> ActionOptions:
+        """What the route of an action takes besides."""
+        return item.options
+
+    @classmethod
+    def check(cls) -> None:
+        """Refuse, in a sentence, a class that cannot be served as it is written."""
+        for name in cls.actions or ():
             if name not in CRUD:
                 raise ValueError(f"{cls.__name__}.actions names `{name}`; there are {', '.join(CRUD)}.")
-        for name, item in CRUD.items():
-            if name in wanted and callable(getattr(cls, name, None)) and name not in found:
-                found[name] = item
-        unknown = cls.permission_classes_by_action.keys() - found.keys()
+            if not callable(getattr(cls, name, None)):
+                raise ValueError(f"{cls.__name__}.actions names `{name}`, but the class has no such method.")
+        served = [item.name for item in cls.served_actions()]
+        if not served:
+            raise ValueError(f"{cls.__name__} serves nothing; define an action such as `list`.")
+        unknown = cls.permission_classes_by_action.keys() - set(served)
         if unknown:
             raise ValueError(
                 f"{cls.__name__}.permission_classes_by_action names {', '.join(sorted(unknown))}, which it does not "
-                f"serve; it serves {', '.join(sorted(found))}."
+                f"serve; it serves {', '.join(served)}."
             )
-        return list(found.values())
-
-    @classmethod
-    def method_of(cls, item: Action) -> Any:
-        for name in dir(cls):
-            if getattr(getattr(cls, name, None), "swift_action", None) is item:
-                return getattr(cls, name)
-        return getattr(cls, item.name)
-
-    @classmethod
-    def permissions_of(cls, item: Action) -> Sequence[Any] | None:
-        """The `permission_classes` of an action: its own, else those by action, else the ViewSet's."""
-        if item.permission_classes is not None:
-            return item.permission_classes
-        return cls.permission_classes_by_action.get(item.name, cls.permission_classes)
+        try:
+            inspect.signature(cls).bind()
+        except TypeError as error:
+            raise TypeError(
+                f"{cls.__name__} is made anew for each request, without arguments: {error}."
+            ) from None
 
     @classmethod
     def resolve(cls, placeholder: Placeholder) -> Any:
@@ -79,4 +99,6 @@ class ViewSet:
 
     async def check_object_permissions(self, obj: Any) -> None:
         """Raise 401 or 403 unless the permissions of the running action say yes to the object."""
-        await check_object(compose(self.request.route.permission_classes or ()), self.request, self, obj)
+        for guard in self.request.endpoint.guards:
+            if isinstance(guard, Guard):
+                await guard.check_object(self.request, self, obj)
