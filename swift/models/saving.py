@@ -117,6 +117,8 @@ async def save_only(db: Database, item: M, only: Iterable[str]) -> None:
     )
     if not changed:
         raise item.DoesNotExist(f"The {options.verbose_name} to save is not there any more.")
+    # The database has the last word: a decimal is cut to its places, a time comes back in UTC.
+    await item.refresh(using=db)
 
 
 async def bulk_create(
