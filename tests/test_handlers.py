@@ -1233,7 +1233,9 @@ async def test_asking_whether_the_client_is_there_loses_no_part_of_the_body() ->
         yield b"second"
 
     async with serving(show, method="POST") as client:
-        assert (await client.post("/", content=parts())).text == "[False] first second"
+        # Parts that are still to come, and parts that are there already.
+        for content in (parts(), iter([b"first ", b"second"]), b"first second"):
+            assert (await client.post("/", content=content)).text == "[False] first second"
 
 
 # Signatures that no request can fill: refused when the app is compiled, with what to change.
