@@ -15,7 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from swift import App, Model, NotFound, Request, Router, fields
 from swift.models import F, Unique
-from swift.permissions import AllowAny, DenyAll
+from swift.permissions import AllowAny, DenyAll, IsAdmin, IsAuthenticated, IsOwner
 from swift.routing import RouteConflict, SignatureError
 from swift.testing import TestClient
 from swift.viewsets import (
@@ -552,6 +552,79 @@ async def test_a_part_of_a_key_looks_up_within_its_scope() -> None:
         assert (await client.get("/c/pages/home")).status == 404
         assert (await client.get("/a/pages")).json()["count"] == 1
         assert client.app.url_for("pages-detail", site="a", slug="x") == "/a/pages/x"
+
+
+# Object permissions
+
+
+async def by_name(request: Request, call_next: Any) -> Any:
+    name = request.header(b"user")
+    request.user = None if name is None else await User.objects.get(name=name.decode())
+    return await call_next(request)
+
+
+OBJECT_REQUESTS = {
+    "GET": {},
+    "HEAD": {},
+    "PUT": {"json": {"slug": "stolen", "author_id": 2}},
+    "PATCH": {"json": {"slug": "stolen"}},
+    "DELETE": {},
+}
+
+
+@pytest.mark.parametrize("method", OBJECT_REQUESTS)
+async def test_an_object_is_for_whom_its_permissions_let_at_it(method: str) -> None:
+    class Posts(ModelViewSet):
+        model = Post
+        permission_classes = (IsAuthenticated() & (IsOwner() | IsAdmin()),)
+
+    router = AutoRouter(prefix="/api")
+    router.register("/posts", Posts)
+    app = App(routers=[router], database="sqlite://", middleware=[by_name])
+    async with Client(app) as client:
+        with app.db.bind():
+            for name in ("Ada", "Bob"):
+                await User.objects.create(name=name)
+            post = await Post.objects.create(slug="mine", author_id=1)
+        path, body = f"/api/posts/{post.id}", OBJECT_REQUESTS[method]
+
+        async def status(user: str | None) -> int:
+            headers = {} if user is None else {"user": user}
+            return (await client.request(method, path, headers=headers, **body)).status  # type: ignore[arg-type]
+
+        assert await status(None) == 401
+        assert await status("Bob") == 403
+        with app.db.bind():
+            assert [(each.slug, each.author_id) for each in await Post.objects] == [("mine", 1)]
+        assert await status("Ada") in (200, 204)
+        missing = await client.request(
+            method, f"/api/posts/{uuid.UUID(int=1)}", headers={"user": "Bob"}, **body
+        )  # type: ignore[arg-type]
+        assert missing.status == 404
+        answer = await client.get("/api/posts", headers={"user": "Bob"})
+        assert answer.status == 200
+
+
+async def test_an_actions_object_is_asked_about_too() -> None:
+    class Posts(ModelViewSet):
+        model = Post
+        permission_classes = (IsOwner,)
+
+        @action(detail=True, methods=["POST"])
+        async def publish(self) -> str:
+            return f"published {(await self.get_object()).slug}"
+
+    router = AutoRouter(prefix="/api")
+    router.register("/posts", Posts)
+    app = App(routers=[router], database="sqlite://", middleware=[by_name])
+    async with Client(app) as client:
+        with app.db.bind():
+            for name in ("Ada", "Bob"):
+                await User.objects.create(name=name)
+            post = await Post.objects.create(slug="mine", author_id=1)
+        path = f"/api/posts/{post.id}/publish"
+        assert (await client.post(path, headers={"user": "Bob"})).status == 403
+        assert (await client.post(path, headers={"user": "Ada"})).text == "published mine"
 
 
 # Presets
