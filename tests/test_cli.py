@@ -516,6 +516,30 @@ def test_no_server_names_itself_or_believes_forwarded_headers(server, project):
         assert ("server" in response.headers) is (server == "granian")
 
 
+@pytest.mark.parametrize("interface", ["asgi", "rsgi"])
+def test_granian_speaks_the_interface_that_is_asked_for(interface, project):
+    (project / "door.py").write_text(
+        "import sys\n"
+        "from swift import App\n"
+        "asgi = App()\n"
+        "@asgi.get('/')\n"
+        "async def caller() -> str:\n"
+        "    frame = sys._getframe(1)\n"
+        "    return '' if frame is None else frame.f_code.co_qualname\n"
+    )
+    with running(project, "door:asgi", "--server", "granian", "--interface", interface) as served:
+        # Over RSGI no Python stands between the server and the kernel, so `App.__call__` did not call.
+        assert (served.wait_until_ready().text == "App.__call__") is (interface == "asgi")
+
+
+def test_rsgi_needs_an_app(project):
+    (project / "plain.py").write_text("async def asgi(scope, receive, send): ...\n")
+    result = call("run", "plain:asgi", "--server", "granian", "--interface", "rsgi", cwd=project)
+
+    assert result.returncode == 2
+    assert "plain:asgi is a plain ASGI application; leave --interface rsgi out." in result.stderr
+
+
 # What goes wrong at the start
 
 
@@ -619,6 +643,7 @@ def test_a_server_that_is_missing_is_one_sentence(server, project):
         (["--reload", "--workers", "2"], "--reload serves with one worker"),
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--server", "gunicorn"], "'gunicorn' is not one of 'hypercorn', 'uvicorn', 'granian'"),
+        (["--interface", "rsgi"], "hypercorn speaks ASGI only; --interface rsgi needs --server granian"),
     ],
 )
 def test_options_that_contradict_are_wrong_usage(args, message, project):

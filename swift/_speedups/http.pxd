@@ -1,3 +1,11 @@
+cdef class Exchange:
+    cdef dict make_scope(self)
+    cdef bytes find_header(self, bytes name)
+    cdef list complete(self, dict scope)
+    cdef list header_texts(self, list headers)
+    cdef tuple deliver(self, int status, object headers, bytes body)
+
+
 cdef class Request:
     cdef readonly dict scope
     cdef public object receive
@@ -29,12 +37,13 @@ cdef class Response:
     cdef public object body
     cdef public list raw_headers
     cdef object _headers
-    cdef tuple messages(self, bint head)
+    cdef tuple messages(self, bint head, Exchange exchange)
 
 
 cdef list header_list(dict scope)
+cdef bytes scope_header(dict scope, bytes name)
 cdef list lower_names(list headers)
 cdef bytes find_header(list headers, bytes name)
 cdef tuple content_length(Py_ssize_t length)
-cdef tuple make_messages(int status, list headers, bytes body, bint head)
+cdef tuple make_messages(int status, list headers, bytes body, bint head, Exchange exchange)
 cpdef object encode_header(object name, object value)

@@ -42,26 +42,53 @@ cdef dict START_TEMPLATE = {"type": "http.response.start", "status": 200, "heade
 cdef dict BODY_TEMPLATE = {"type": "http.response.body", "body": b""}
 
 
-cdef tuple make_messages(int status, list headers, bytes body, bint head):
-    """The start and body messages; `headers` is taken over by the start message."""
-    # PERF: copying a small dictionary costs half of building it key by key (bench inproc, plaintext).
-    cdef dict start = PyDict_Copy(START_TEMPLATE)
-    cdef dict end = PyDict_Copy(BODY_TEMPLATE)
-    if status == 200:
+cdef tuple make_messages(int status, list headers, bytes body, bint head, Exchange exchange):
+    """The start and body messages, or what `exchange` makes of the answer; `headers` is taken over."""
+    cdef dict start, end
+    # 1xx, 204 and 304 have no content (RFC 9110 section 6.4.1); that of a 205 is empty (section 15.3.6).
+    cdef bint bodiless = status != 200 and (status < 200 or status == 204 or status == 304)
+    if bodiless or status == 205:
+        body = b""
+    # The server of an exchange counts the bytes of a body that is there.
+    if not bodiless and (exchange is None or head):
         headers.append(content_length(PyBytes_GET_SIZE(body)))
-        if not head:
-            end["body"] = body
-    else:
+    if head:
+        body = b""
+    if exchange is not None:
+        return exchange.deliver(status, exchange.header_texts(headers), body)
+    # PERF: copying a small dictionary costs half of building it key by key (bench inproc, plaintext).
+    start = PyDict_Copy(START_TEMPLATE)
+    end = PyDict_Copy(BODY_TEMPLATE)
+    if status != 200:
         start["status"] = status
-        # 1xx, 204 and 304 have no content (RFC 9110 section 6.4.1); that of a 205 is empty (section 15.3.6).
-        if status == 205:
-            headers.append(content_length(0))
-        elif status >= 200 and status != 204 and status != 304:
-            headers.append(content_length(PyBytes_GET_SIZE(body)))
-            if not head:
-                end["body"] = body
     start["headers"] = headers
+    end["body"] = body
     return (start, end)
+
+
+cdef class Exchange:
+    """A request of a server that does not speak ASGI, which the kernel reads and answers directly.
+
+    Its scope is made when somebody needs it, with this in it for the headers; those, and whatever else
+    was left out, are put in when somebody needs more than single headers.
+    """
+
+    cdef dict make_scope(self):
+        raise NotImplementedError
+
+    cdef bytes find_header(self, bytes name):
+        raise NotImplementedError
+
+    cdef list complete(self, dict scope):
+        raise NotImplementedError
+
+    cdef list header_texts(self, list headers):
+        """Header pairs as text, in the same list."""
+        raise NotImplementedError
+
+    cdef tuple deliver(self, int status, object headers, bytes body):
+        """Give a complete answer, its header pairs as text. What is returned goes through the kernel."""
+        raise NotImplementedError
 
 
 cdef list header_list(dict scope):
@@ -69,6 +96,8 @@ cdef list header_list(dict scope):
     headers = scope.get("headers")
     if type(headers) is list:
         return <list>headers
+    if isinstance(headers, Exchange):
+        return (<Exchange>headers).complete(scope)
     headers = [] if headers is None else list(headers)
     scope["headers"] = headers
     return <list>headers
@@ -101,6 +130,16 @@ cdef bytes find_header(list headers, bytes name):
             if len(found) == length and same_name(PyBytes_AS_STRING(<bytes?>found), wanted, length):
                 return <bytes?>value
     return None
+
+
+cdef bytes scope_header(dict scope, bytes name):
+    """The first value of one header of a scope, or None."""
+    headers = scope.get("headers")
+    if type(headers) is list:
+        return find_header(<list>headers, name)
+    if isinstance(headers, Exchange):
+        return (<Exchange>headers).find_header(name)
+    return find_header(header_list(scope), name)
 
 
 cdef bint same_name(const char* name, const char* wanted, Py_ssize_t length) noexcept:
@@ -187,6 +226,9 @@ cdef class Request:
     make_cookies = None
 
     def __cinit__(self, dict scope not None, receive=None, send=None):
+        headers = scope.get("headers")
+        if isinstance(headers, Exchange):
+            (<Exchange>headers).complete(scope)
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -310,15 +352,15 @@ cdef class Response:
             self._headers = type(self).make_headers(self.raw_headers)
         return self._headers
 
-    cdef tuple messages(self, bint head):
+    cdef tuple messages(self, bint head, Exchange exchange):
         cdef list headers = list(self.raw_headers)
         if find_header(headers, b"content-length") is not None:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        return make_messages(self.status, headers, <bytes?>self.body, head)
+        return make_messages(self.status, headers, <bytes?>self.body, head, exchange)
 
     def asgi_messages(self, bint head=False):
         """The two ASGI messages `(start, body)`; `head` leaves the body out and keeps its length."""
-        return self.messages(head)
+        return self.messages(head, None)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.status}>"

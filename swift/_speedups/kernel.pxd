@@ -1,4 +1,4 @@
-from swift._speedups.http cimport Request
+from swift._speedups.http cimport Exchange, Request
 from swift._speedups.router cimport Tree
 
 
@@ -48,6 +48,10 @@ cdef class Plan:
     # Checks that never wait, to run before the body is read; None for none.
     cdef readonly tuple checks
     cdef bint needs_request
+    # Nothing of the scope but Accept has a say in the answer.
+    cdef bint bare
+    cdef bint has_content
+    cdef tuple text_headers
     cdef readonly tuple slots
     cdef list query_slots
     cdef list other_slots
@@ -72,8 +76,8 @@ cdef class Plan:
     cdef int collect(self, Slot slot, Text* found, list values) except -1
     cdef object call(self, list values)
     cpdef object bind_body(self, list values, bytes body)
-    cdef tuple messages_of(self, object result, bint head)
-    cdef int check_accept(self, dict scope) except -1
+    cdef tuple messages_of(self, object result, bint head, Exchange exchange)
+    cdef int check_accept(self, dict scope, Exchange exchange) except -1
     cdef int check_content(self, dict scope) except -1
 
 
@@ -105,7 +109,11 @@ cdef class Kernel:
     cdef bytes not_found_body
     cdef bint redirect_slashes
     cdef Py_ssize_t max_body_size
-    cdef tuple run(self, Plan plan, dict scope, object receive, list path_values, bint head)
+    cdef tuple run(
+        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
+    )
+    cdef tuple enter_exchange(self, Exchange exchange, str path, str method)
+    cdef tuple enter_at(self, str path, str method, dict scope, object receive, Exchange exchange)
     cdef Tree tree_of(self, dict scope)
     cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values)
     cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method)

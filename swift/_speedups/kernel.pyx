@@ -26,7 +26,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp
 
 from swift._speedups.http cimport (
-    Request, Response, content_length, find_header, header_list, lower_names, make_messages,
+    Exchange, Request, Response, content_length, find_header, header_list, lower_names, make_messages,
+    scope_header,
 )
 from swift._speedups.query cimport decode_component
 from swift._speedups.router cimport Leaf, Tree
@@ -261,6 +262,12 @@ cdef class Plan:
                 self.needs_request = True
         if self.path_only and self.slot_count != len(self.path_names):
             self.path_only = False
+        # What RSGI is given for the content type, and whether a body goes with it (see `make_messages`).
+        self.text_headers = ((self.content_type[0].decode("latin-1"), self.content_type[1].decode("latin-1")),)
+        self.has_content = self.status >= 200 and self.status not in (204, 205, 304)
+        self.bare = (
+            self.direct and not self.reads_body and self.checks is None and (self.slot_count == 0 or self.path_only)
+        )
 
     # Binding.
 
@@ -426,18 +433,17 @@ cdef class Plan:
             values[self.error_position] = errors
         return values
 
-    cdef int check_accept(self, dict scope) except -1:
+    cdef int check_accept(self, dict scope, Exchange exchange) except -1:
         """406 when the client accepts nothing that this endpoint answers (RFC 9110 section 12.5.1)."""
         cdef bytes accept
         if self.media_type is None:
             return 0
-        headers = header_list(scope)
-        accept = find_header(headers, b"accept")
+        accept = exchange.find_header(b"accept") if scope is None else scope_header(scope, b"accept")
         if accept is None or accept == b"*/*" or (b"*/*" in accept and b"q=0" not in accept):
             return 0
         if self.media_type in accept and b"q=" not in accept:
             return 0
-        refusal = self.refuse.accept(self, headers)
+        refusal = self.refuse.accept(self, header_list(made(scope, exchange)))
         if refusal is not None:
             raise refusal
         return 0
@@ -447,14 +453,13 @@ cdef class Plan:
 
         Returns 1 when neither a type nor a length was announced: HTTP/2 needs none, and a body may come yet.
         """
-        cdef list headers = header_list(scope)
-        cdef bytes announced = find_header(headers, b"content-type")
+        cdef bytes announced = scope_header(scope, b"content-type")
         cdef bytes length
         if announced is None or announced not in self.content_types:
-            refusal = self.refuse.content_type(self, announced, headers)
+            refusal = self.refuse.content_type(self, announced, header_list(scope))
             if refusal is not None:
                 raise refusal
-        length = find_header(headers, b"content-length")
+        length = scope_header(scope, b"content-length")
         if length is not None and self.max_body_size >= 0:
             # A length of more than 18 digits is over any limit; one that is no number is the server's to refuse.
             if length.isdigit() and (len(length) > 18 or int(length) > self.max_body_size):
@@ -465,7 +470,7 @@ cdef class Plan:
         """Content negotiation and limits, in the order of the house: before permissions and the body."""
         if self.content_types:
             self.check_content(request.scope)
-        self.check_accept(request.scope)
+        self.check_accept(request.scope, None)
 
     def bind(self, Request request not None, body=None, parse_cookies=None):
         """All values for the general path; `body` is the decoded input's bytes, or None when not read."""
@@ -515,14 +520,14 @@ cdef class Plan:
 
     # Encoding.
 
-    cdef tuple messages_of(self, object result, bint head):
-        """The two messages for a handler's result; None when the result sends itself."""
+    cdef tuple messages_of(self, object result, bint head, Exchange exchange):
+        """The two messages for a handler's result, or what `exchange` makes of it; None when it sends itself."""
         cdef bytes body
         cdef tuple content_type
         if isinstance(result, Response):
             if result.streaming:
                 return None
-            return (<Response>result).messages(head)
+            return (<Response>result).messages(head, exchange)
         content_type = self.content_type
         if self.encoding == JSON:
             body = <bytes?>PyObject_CallOneArg(self.encode, result)
@@ -531,7 +536,7 @@ cdef class Plan:
         elif self.encoding == OCTETS and isinstance(result, bytes):
             body = <bytes>result
         elif result is None:
-            return make_messages(204 if self.status == 200 else self.status, [], b"", head)
+            return make_messages(204 if self.status == 200 else self.status, [], b"", head, exchange)
         elif type(result) is str:
             body = PyUnicode_AsUTF8String(result)
             if self.media_type is None:
@@ -542,7 +547,9 @@ cdef class Plan:
                 content_type = OCTETS_TYPE
         else:
             body = <bytes?>PyObject_CallOneArg(self.encode, result)
-        return make_messages(self.status, [content_type], body, head)
+        if exchange is not None and content_type is self.content_type and not head and self.has_content:
+            return exchange.deliver(self.status, self.text_headers, body)
+        return make_messages(self.status, [content_type], body, head, exchange)
 
     def response(self, result):
         """The handler's result as a Response, for the middleware to see."""
@@ -550,7 +557,7 @@ cdef class Plan:
         cdef list headers
         if isinstance(result, Response):
             return result
-        messages = self.messages_of(result, False)
+        messages = self.messages_of(result, False, None)
         headers = [pair for pair in messages[0]["headers"] if pair[0] != b"content-length"]
         return Response.prepared(messages[0]["status"], messages[1]["body"], headers, self.response_class)
 
@@ -637,7 +644,7 @@ cdef inline bint holds_something(Request request) noexcept:
 cdef tuple complete(Pending pending, object result):
     cdef tuple messages
     if pending.made_request is None or not holds_something(pending.made_request):
-        messages = pending.plan.messages_of(result, pending.head)
+        messages = pending.plan.messages_of(result, pending.head, None)
         if messages is not None:
             return messages
     pending.stage = STAGE_SEND
@@ -688,7 +695,7 @@ cdef class Kernel:
 
     cdef Tree tree_of(self, dict scope):
         """The routes of the request's host; every host without routes of its own has the common ones."""
-        cdef bytes host = find_header(header_list(scope), b"host")
+        cdef bytes host = scope_header(scope, b"host")
         if host is None:
             return self.tree
         found = self.hosts.get(host.lower())
@@ -698,18 +705,26 @@ cdef class Kernel:
 
     def enter(self, dict scope not None, receive):
         """`(start, body)` when the answer is complete, else `(None, Pending)`; `(None, None)` when not HTTP."""
-        cdef str path, method
-        cdef list path_values
-        cdef Plan plan
-        cdef Tree tree = self.tree
+        cdef str path
         if scope["type"] != "http":
             return (None, None)
         path = <str?>scope["path"]
-        method = <str?>scope["method"]
         root_path = scope.get("root_path")
         if root_path:
             path = strip_root_path(path, root_path)
+        return self.enter_at(path, <str?>scope["method"], scope, receive, None)
+
+    cdef tuple enter_exchange(self, Exchange exchange, str path, str method):
+        """The same for an exchange, which is its own `receive`; or what it returned when it took the answer."""
+        return self.enter_at(path, method, None, exchange, exchange)
+
+    cdef tuple enter_at(self, str path, str method, dict scope, object receive, Exchange exchange):
+        """`scope` is None for an exchange whose scope nobody has needed yet."""
+        cdef list path_values
+        cdef Plan plan
+        cdef Tree tree = self.tree
         if self.hosts is not None:
+            scope = made(scope, exchange)
             tree = self.tree_of(scope)
         if self.bindings is not None:
             for variable, value in self.bindings:
@@ -720,13 +735,17 @@ cdef class Kernel:
             path_values = []
             found = tree.match_parameters(path, method, path_values, None)
             if found is None:
-                return self.miss(tree, scope, receive, path, method)
+                return self.miss(tree, made(scope, exchange), receive, path, method)
         plan = <Plan>found
+        if not plan.bare:
+            scope = made(scope, exchange)
         if not plan.direct:
             return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, method == "HEAD"))
-        return self.run(plan, scope, receive, path_values, method == "HEAD")
+        return self.run(plan, scope, receive, path_values, method == "HEAD", exchange)
 
-    cdef tuple run(self, Plan plan, dict scope, object receive, list path_values, bint head):
+    cdef tuple run(
+        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
+    ):
         """The direct way through an endpoint, as far as it goes without waiting."""
         cdef Pending pending
         cdef Request request = None
@@ -736,7 +755,7 @@ cdef class Kernel:
         try:
             if plan.reads_body:
                 untyped = plan.check_content(scope)
-            plan.check_accept(scope)
+            plan.check_accept(scope, exchange)
             if plan.checks is not None:
                 request = self.new_request(plan, scope, receive, path_values)
                 for check in plan.checks:
@@ -765,22 +784,24 @@ cdef class Kernel:
                     outcome = PYGEN_NEXT
                     result = MISSING
                 if outcome == PYGEN_NEXT:
-                    pending = new_pending(self, plan, STAGE_SUSPENDED, scope, receive, path_values, head)
+                    pending = new_pending(
+                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, path_values, head
+                    )
                     pending.made_request = request
                     pending.awaitable = awaitable
                     pending.yielded = result
                     return (None, pending)
             if request is None or not holds_something(request):
-                messages = plan.messages_of(result, head)
+                messages = plan.messages_of(result, head, exchange)
                 if messages is not None:
                     return messages
-            pending = new_pending(self, plan, STAGE_SEND, scope, receive, path_values, head)
+            pending = new_pending(self, plan, STAGE_SEND, made(scope, exchange), receive, path_values, head)
             pending.made_request = request
             pending.awaitable = result
             return (None, pending)
         except Exception as error:
             # With the request as it was, for the error handlers.
-            pending = new_pending(self, plan, STAGE_FAILED, scope, receive, path_values, head)
+            pending = new_pending(self, plan, STAGE_FAILED, made(scope, exchange), receive, path_values, head)
             pending.made_request = request
             pending.awaitable = error
             return (None, pending)
@@ -801,7 +822,7 @@ cdef class Kernel:
         """No endpoint. The plain 404 is answered here; every other case is Python's."""
         if self.not_found_body is not None and not tree.allowed(path):
             if not self.redirect_slashes or not tree.allowed(path[:-1] if path.endswith("/") else path + "/"):
-                return make_messages(404, [PROBLEM_TYPE], self.not_found_body, method == "HEAD")
+                return make_messages(404, [PROBLEM_TYPE], self.not_found_body, method == "HEAD", None)
         return (None, new_pending(self, None, STAGE_MISS, scope, receive, [], method == "HEAD"))
 
     def find(self, Request request not None):
@@ -820,6 +841,10 @@ cdef class Kernel:
     def tree_for(self, Request request not None):
         """The tree that `enter` looked the request's path up in."""
         return self.tree if self.hosts is None else self.tree_of(request.scope)
+
+
+cdef dict made(dict scope, Exchange exchange):
+    return exchange.make_scope() if scope is None else scope
 
 
 cpdef str strip_root_path(str path, str root_path):

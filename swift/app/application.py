@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,13 @@ from .serving import Receive, Scope, Send, answer_failed, serve_other, serve_pen
 from .threads import Threads
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from swift.engines import Database
     from swift.openapi import Documentation, OpenAPIOptions
     from swift.settings import Settings
+
+    from .rsgi import RSGIDoor
 
 
 class App(Router):
@@ -139,6 +144,24 @@ class App(Router):
             await serve_pending(self, pending, scope, receive, send)
         else:
             await serve_other(self, scope, receive, send)
+
+    # The RSGI door.
+
+    @property
+    def __rsgi__(self) -> Callable[[Any, Any], Awaitable[None]]:
+        return self._rsgi_door.answer
+
+    def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
+        self._rsgi_door.start(loop)
+
+    def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
+        self._rsgi_door.stop(loop)
+
+    @cached_property
+    def _rsgi_door(self) -> RSGIDoor:
+        from .rsgi import RSGIDoor
+
+        return RSGIDoor(self)
 
     # Start and stop.
 

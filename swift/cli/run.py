@@ -11,7 +11,7 @@ import click
 
 from swift.settings import Settings
 
-from .servers import SERVERS, Serving, end_regularly_on_sigterm, remove_socket, serve
+from .servers import INTERFACES, SERVERS, Serving, end_regularly_on_sigterm, remove_socket, serve
 from .target import load_target, target_argument
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -34,6 +34,13 @@ LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
     "--uds", type=click.Path(dir_okay=False, path_type=Path), help="Listen on this Unix socket instead."
 )
 @click.option("--server", type=click.Choice(SERVERS), default="hypercorn", show_default=True)
+@click.option(
+    "--interface",
+    type=click.Choice(INTERFACES),
+    default="asgi",
+    show_default=True,
+    help="What granian speaks; rsgi is faster, and refuses WebSockets.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, envvar="WEB_CONCURRENCY")
 @click.option("--reload", is_flag=True, help="Start again when a file below the working directory changes.")
 @click.option("--access-log", is_flag=True, help="Log each request.")
@@ -53,6 +60,7 @@ def command(
     port: int | None,
     uds: Path | None,
     server: str,
+    interface: str,
     workers: int,
     reload: bool,
     access_log: bool,
@@ -71,13 +79,18 @@ def command(
         raise click.ClickException(f"The server {server} is not installed: pip install {package}")
     if server == "granian" and reload and find_spec("watchfiles") is None:
         raise click.ClickException("--reload with granian needs watchfiles: pip install watchfiles")
+    if interface != "asgi" and server != "granian":
+        raise click.UsageError(f"{server} speaks ASGI only; --interface {interface} needs --server granian.")
     end_regularly_on_sigterm()
     app = load_target(target, factory)
+    if interface == "rsgi" and not hasattr(app, "__rsgi__"):
+        raise click.UsageError(f"{target} is a plain ASGI application; leave --interface rsgi out.")
     settings = settings_of(app)
     serving = Serving(
         target=target,
         factory=factory,
         server=server,
+        interface=interface,
         host=settings.server.host if host is None else host,
         port=settings.server.port if port is None else port,
         uds=None if uds is None else str(uds),

@@ -35,6 +35,7 @@ STARTUP_FAILURE: Final = 3
 BACKLOG: Final = 2048
 
 SERVERS: Final = ("hypercorn", "uvicorn", "granian")
+INTERFACES: Final = ("asgi", "rsgi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Serving:
     target: str
     factory: bool
     server: str
+    interface: str
     host: str
     port: int
     uds: str | None
@@ -86,7 +88,7 @@ def serve(serving: Serving, app: ASGIApp) -> int:
                 remove_socket(serving.uds)
         logger.info("Starting %s with %s on %s", serving.target, serving.server, addresses)
         if serving.server == "granian":
-            return serve_with_granian(serving, app)
+            return serve_with_granian(serving)
         if serving.reload:
             return reload_on_change(work, (serving, listeners), serving.graceful_timeout)
         if serving.workers > 1:
@@ -167,7 +169,7 @@ def serve_with_uvicorn(serving: Serving, app: ASGIApp, listeners: Sequence[socke
     return 0 if server.started else STARTUP_FAILURE
 
 
-def serve_with_granian(serving: Serving, app: ASGIApp) -> int:
+def serve_with_granian(serving: Serving) -> int:
     import multiprocessing
     from pathlib import Path
 
@@ -183,7 +185,7 @@ def serve_with_granian(serving: Serving, app: ASGIApp) -> int:
         address=serving.host,
         port=serving.port,
         uds=None if serving.uds is None else Path(serving.uds),
-        interface=Interfaces.RSGI if hasattr(app, "__rsgi__") else Interfaces.ASGI,
+        interface=Interfaces(serving.interface),
         workers=serving.workers,
         reload=serving.reload,
         reload_filter=source_filter() if serving.reload else None,

@@ -42,6 +42,10 @@ _SMALL = 2**16
 # so its tag is not yet a strong validator (RFC 9110 section 8.8.1).
 _SETTLED = 2
 
+# The extension of a scope whose server sends a range of a file itself, and keeps in memory what it is given
+# faster than the client reads it (swift/app/rsgi.py): `http.response.pathsend` with a `range` of (start, stop).
+FILE_RANGE = "swift.response.filerange"
+
 # The errors of a path, beside ValueError for NUL; any other, a failing disk say, is not the client's affair.
 MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
@@ -213,7 +217,10 @@ class _Transfer:
     async def run(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         if self.path is not None:
-            await send({"type": "http.response.pathsend", "path": self.path})
+            message: dict[str, Any] = {"type": "http.response.pathsend", "path": self.path}
+            if self.status == 206:
+                message["range"] = self.pieces[0]
+            await send(message)
             return
         if self.body is not None:
             await send({"type": "http.response.body", "body": self.body})
@@ -271,11 +278,12 @@ class _Transfer:
                 self._not_modified()
                 return
             ranges = _ranges(request, tag, modified, size)
+            if ranges and len(ranges) > 1 and self._has_extension(FILE_RANGE) and _length(ranges) > _SMALL:
+                # It would all wait in memory; to ignore Range is always right (RFC 9110 section 14.2).
+                ranges = None
         if ranges is None:
             self._send_span(request, whole)
-            if self.length and "http.response.pathsend" in (self.scope.get("extensions") or {}):
-                # The server would send the bytes without knowing that a middleware has encoded them.
-                self.path = None if "content-encoding" in headers else os.path.abspath(self.response.path)
+            self._leave_to_server(headers, "http.response.pathsend")
         elif not ranges:
             raise RangeNotSatisfiable(headers={"content-range": content_range(None, size)})
         else:
@@ -283,8 +291,17 @@ class _Transfer:
             if len(ranges) == 1:
                 headers["content-range"] = content_range(ranges[0], size)
                 self._send_span(request, ranges[0])
+                self._leave_to_server(headers, FILE_RANGE)
             else:
                 self._send_multipart(headers, ranges, size)
+
+    def _has_extension(self, name: str) -> bool:
+        return name in (self.scope.get("extensions") or {})
+
+    def _leave_to_server(self, headers: MutableHeaders, extension: str) -> None:
+        """Have the server read the file, where it can and no middleware has encoded the bytes."""
+        if self.length and self._has_extension(extension) and "content-encoding" not in headers:
+            self.path = os.path.abspath(self.response.path)
 
     def _tag(self, stat: os.stat_result) -> ETag | None:
         wanted = self.response.etag
@@ -338,6 +355,10 @@ def _ranges(request: _Request, tag: ETag | None, modified: int | None, size: int
     if condition is not None and not if_range_holds(condition, tag, modified):
         return None
     return parse_range(wanted, size)
+
+
+def _length(ranges: list[ByteRange]) -> int:
+    return sum(span.stop - span.start for span in ranges)
 
 
 def format_content_disposition(kind: Literal["attachment", "inline"], filename: str) -> str:
