@@ -1,0 +1,1 @@
+"""The PostgreSQL driver: protocol 3.x spoken by ourselves, over asyncio and over blocking sockets."""
