@@ -29,10 +29,15 @@ $(STAMP): $(SOURCES)
 run: $(STAMP)
 	cd examples/quickstart && HOST=$(HOST) PORT=$(PORT) $(abspath $(BIN))/python serve.py
 
-# A browser for the tests of the documentation page, where the machine lets us install one.
+# What the tests drive and pip cannot install, where the machine lets us: a browser for the documentation page,
+# a PostgreSQL with TLS (the wheel's server in the dev extra is built without) and PgBouncer for the driver.
 system:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+	@missing=""; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
+	command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
 
 test: $(STAMP) system
 	$(BIN)/python -m pytest -n 2 --dist loadfile
