@@ -14,7 +14,7 @@ from swift.permissions import compile_guard
 from swift.routing import Route, Router
 from swift.routing.compiler import Compiled, Inherited, compile_routes, trees_of
 from swift.routing.endpoint import CallNext, ErrorHandlers, Middleware
-from swift.routing.pipeline import answer_error, build_pipeline
+from swift.routing.pipeline import answer_error, around_guards, build_pipeline
 from swift.routing.router import Placed
 from swift.routing.templates import parse_template
 
@@ -43,7 +43,9 @@ def compile_app(app: App) -> Compilation:
         [*app.flatten(), *(Placed(route, (app,)) for route in documentation_routes(app))],
         lambda placed: inherited(app, placed, middleware),
     )
-    mounts = compile_mounts(app, compiled, middleware)
+    # What stands behind the guards of an endpoint has no place where there is none.
+    around, _ = around_guards(middleware)
+    mounts = compile_mounts(app, compiled, around)
     redirects = any(route.trailing_slash == "redirect" for route in compiled.routes)
     kernel = Kernel(
         compiled.tree,
@@ -63,7 +65,7 @@ def compile_app(app: App) -> Compilation:
         except Problem as problem:
             return await answer_error(request, problem, app.error_handlers)
 
-    return Compilation(kernel, compiled.routes, mounts, build_pipeline(middleware, core))
+    return Compilation(kernel, compiled.routes, mounts, build_pipeline(around, core))
 
 
 def ordered_middleware(app: App) -> tuple[Middleware, ...]:
@@ -79,6 +81,9 @@ def inherited(app: App, placed: Placed, app_middleware: tuple[Middleware, ...]) 
     """What an endpoint has from the routers around it; the app is the outermost one."""
     route = placed.route
     inner_first: tuple[Route | Router, ...] = (route, *reversed(placed.routers))
+    check_app = getattr(route.receiver, "check_app", None)
+    if check_app is not None:
+        check_app(app)
     # The route keeps both: a ViewSet asks its permissions again with an object at hand, the document tells of both.
     route.authentication = backends_of(
         next((found.authentication for found in inner_first if found.authentication is not None), ())

@@ -37,6 +37,7 @@ from .responses import (
 )
 
 if TYPE_CHECKING:
+    from .cache_control import CacheControl
     from .files import FileResponse
     from .forms import FormData, UploadFile
     from .sse import EventSourceResponse, ServerSentEvent
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 # Modules that few applications need are imported when their names are first asked for.
 _LATER = {
+    "CacheControl": "cache_control",
     "EventSourceResponse": "sse",
     "FileResponse": "files",
     "FormData": "forms",
@@ -54,6 +56,7 @@ _LATER = {
 
 __all__ = [
     "BadRequest",
+    "CacheControl",
     "ClientDisconnect",
     "Conflict",
     "ContentTooLarge",

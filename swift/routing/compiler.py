@@ -29,7 +29,7 @@ from swift.http import Response, UploadFile
 from . import refusals
 from .annotations import SignatureError, handler_hints, split_annotated
 from .endpoint import Endpoint, ErrorHandlers, Guard, Middleware, default_encoder, rejection
-from .pipeline import build_pipeline, core_of
+from .pipeline import around_guards, build_pipeline, core_of
 from .plan import SlotReader
 from .router import Placed
 from .routes import Route
@@ -149,7 +149,9 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         for slot in forms
     ]
     endpoint.stream_media_type = stream_media_type(returns, route.media_type) if streams else None
-    endpoint.pipeline = build_pipeline((*inherited.middleware, *route.middleware), core_of(endpoint))
+    outer, inner = around_guards((*inherited.middleware, *route.middleware))
+    endpoint.inner = build_pipeline(inner, endpoint.proceed)
+    endpoint.pipeline = build_pipeline(outer, core_of(endpoint))
     route.plan = endpoint
     return endpoint
 

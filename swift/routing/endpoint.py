@@ -39,6 +39,7 @@ class Endpoint(Plan):
         "guards",
         "handler_kind",
         "in_thread",
+        "inner",
         "parameters",
         "pipeline",
         "returns",
@@ -54,6 +55,8 @@ class Endpoint(Plan):
     guards: tuple[Guard, ...]
     handler_kind: str
     in_thread: Callable[..., Awaitable[Any]]
+    # The middleware between the guards and the body, around `proceed`.
+    inner: CallNext
     parameters: tuple[Parameter, ...]
     pipeline: CallNext
     returns: Any
@@ -68,6 +71,10 @@ class Endpoint(Plan):
             waiting = guard(request)
             if waiting is not None:
                 await waiting
+        return await self.inner(request)
+
+    async def proceed(self, request: Request) -> Response:
+        """What comes behind the guards: the body, the dependencies, the handler."""
         body = None
         if self.reads_body:
             body = await request.body()

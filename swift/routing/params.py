@@ -7,7 +7,7 @@ document too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -52,6 +52,17 @@ class Query(Marker, frozen=True):
     """A field of the query string; a list collects all values of its name."""
 
     source: ClassVar[str] = "query"
+
+
+class QueryFields(Query, frozen=True):
+    """The whole query string as one Struct, read by a function of one's own.
+
+    `read(query, others)` makes the Struct of the query string, or raises a Problem; `others` are the names that other
+    parameters of the endpoint read. `delimited` names the fields whose values stand in one text, between commas.
+    """
+
+    read: Callable[[bytes, Collection[str]], Any] | None = None
+    delimited: frozenset[str] = frozenset()
 
 
 class Header(Marker, frozen=True):

@@ -30,6 +30,12 @@ def build_pipeline(middleware: Sequence[Middleware], core: CallNext) -> CallNext
     return pipeline
 
 
+def around_guards(middleware: Sequence[Middleware]) -> tuple[list[Middleware], list[Middleware]]:
+    """The middleware around everything, and that which declares `after_guards`: it must know who asks."""
+    inner = [item for item in middleware if getattr(item, "after_guards", False)]
+    return [item for item in middleware if item not in inner], inner
+
+
 def _layer(middleware: Middleware, inner: CallNext) -> CallNext:
     def call(request: Request) -> Any:
         return middleware(request, inner)

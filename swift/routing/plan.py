@@ -36,7 +36,7 @@ from .annotations import (
     without_none,
 )
 from .checks import check_marker, check_path, check_text, constrained
-from .params import File, Marker
+from .params import File, Marker, QueryFields
 from .templates import Template
 
 Source = Literal["path", "query", "header", "cookie", "form"]
@@ -58,6 +58,8 @@ class Parameter(msgspec.Struct, frozen=True):
     deprecated: bool = False
     examples: Sequence[Any] = ()
     include_in_schema: bool = True
+    # Whether the values of a list stand in one text, between commas.
+    delimited: bool = False
 
     @property
     def pointer(self) -> str:
@@ -112,7 +114,7 @@ class SlotReader:
                 f"{self.describe} reads the path parameter `{parameter.name}`, but its path {self.template.path} has none."
             )
         if marker is not None and marker.source == "query" and is_struct(bare):
-            return self._add_group(bare)
+            return self._add_group(bare, marker if isinstance(marker, QueryFields) else QueryFields())
         if (marker is None and is_body_type(bare)) or (marker is not None and marker.source == "body"):
             return self._add_body(parameter, annotation, marker)
         return self._add_text(parameter, annotation, marker)
@@ -227,9 +229,9 @@ class SlotReader:
             **bounds,
         )
 
-    def _add_group(self, shape: Any) -> int:
+    def _add_group(self, shape: Any, marker: QueryFields) -> int:
         """A Struct whose fields are the fields of the query string."""
-        decoder = compile_fields(shape)
+        own = {field.encode_name for field in msgspec.structs.fields(shape)}
         for field in msgspec.structs.fields(shape):
             required = field.required
             default = None if field.default is msgspec.NODEFAULT else field.default
@@ -242,8 +244,24 @@ class SlotReader:
                     required=required,
                     default=msgspec.NODEFAULT if required else default,
                     description=description_of(field.type),
+                    delimited=field.encode_name in marker.delimited,
                 )
             )
+        if (read := marker.read) is not None:
+            # Every other parameter is known when the first request comes.
+            parameters = self.parameters
+            others: frozenset[str] | None = None
+
+            def convert_by_hand(query: bytes) -> Any:
+                nonlocal others
+                if others is None:
+                    others = frozenset(item.alias for item in parameters if item.source == "query") - own
+                return read(query, others)
+
+            return self._add_slot(
+                source="query_group", kind="as_is", convert=convert_by_hand, explain=explain_group
+            )
+        decoder = compile_fields(shape)
 
         def convert(query: bytes) -> Any:
             fields = fields_of(query)
