@@ -1,0 +1,49 @@
+cdef enum:
+    PENDING = 0
+    READY = 1
+    FAILED = 2
+    CANCELLED = 3
+
+
+cdef class Failure:
+    cdef object error
+    cdef object traceback
+    cdef bint seen
+    # Looked at by a continuation or an awaiting task: no longer ours to report.
+    cdef int see(self) except -1
+
+
+cdef class Future:
+    cdef readonly int state
+    # The value when READY, the exception when FAILED, the message when CANCELLED.
+    cdef readonly object outcome
+    # Called without arguments when the awaiting side cancels; None for nothing to tell.
+    cdef public object canceller
+    # None, one observer, or a list of them.
+    cdef object observers
+    cdef Failure failure
+    # Where this one's continuation runs: set when it is attached to a pending future, else 0 and None.
+    cdef object loop
+    cdef unsigned long thread
+
+    # The owner's side. Each settles a pending future and is a no-op on a cancelled one; on a future
+    # that is READY or FAILED it raises InvalidStateError. What waits on another thread is told there.
+    cdef int resolve(self, object value) except -1
+    cdef int fail(self, object error) except -1
+    # What `.cancel()` does; subclasses override `on_cancel` instead of storing a `canceller`.
+    cdef bint abandon(self, object message) except -1
+    cdef int on_cancel(self) except -1
+    # Called on an observer when `source` is settled.
+    cdef int notify(self, Future source) except -1
+    cdef int observe(self, object observer) except -1
+    cdef int withdraw(self, object observer, object message) except -1
+    cdef int settle(self, int state, object outcome, Failure failure) except -1
+    cdef int copy_outcome(self, Future source) except -1
+    cdef int raise_outcome(self) except -1
+
+
+# Between these two calls, on one thread, tasks whose futures are settled are collected instead of
+# scheduled. `release_wakes` then wakes them in that order: at once when no task is running on this
+# thread, else through their loop. The calls nest. Continuations (`.then`) are not delayed.
+cdef int hold_wakes() except -1
+cdef int release_wakes() except -1
