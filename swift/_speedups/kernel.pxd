@@ -76,6 +76,7 @@ cdef class Plan:
     cdef int collect(self, Slot slot, Text* found, list values) except -1
     cdef object call(self, list values)
     cpdef object bind_body(self, list values, bytes body)
+    cdef object bind_body_by(self, list values, bytes body, object decode, object reject)
     cdef tuple messages_of(self, object result, bint head, Exchange exchange)
     cdef int check_accept(self, dict scope, Exchange exchange) except -1
     cdef int check_content(self, dict scope) except -1
@@ -88,6 +89,7 @@ cdef class Pending:
     cdef list path_values
     cdef dict scope
     cdef object receive
+    cdef object send
     cdef Kernel kernel
     cdef Request made_request
     cdef bint body_taken
@@ -110,10 +112,12 @@ cdef class Kernel:
     cdef bint redirect_slashes
     cdef Py_ssize_t max_body_size
     cdef tuple run(
-        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
+        self, Plan plan, dict scope, object receive, object send, list path_values, bint head, Exchange exchange
     )
     cdef tuple enter_exchange(self, Exchange exchange, str path, str method)
-    cdef tuple enter_at(self, str path, str method, dict scope, object receive, Exchange exchange)
+    cdef tuple enter_at(
+        self, str path, str method, dict scope, object receive, object send, Exchange exchange
+    )
     cdef Tree tree_of(self, dict scope)
-    cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values)
-    cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method)
+    cdef Request new_request(self, Plan plan, dict scope, object receive, object send, list path_values)
+    cdef tuple miss(self, Tree tree, dict scope, object receive, object send, str path, str method)

@@ -472,30 +472,39 @@ cdef class Plan:
             self.check_content(request.scope)
         self.check_accept(request.scope, None)
 
-    def bind(self, Request request not None, body=None, parse_cookies=None):
-        """All values for the general path; `body` is the decoded input's bytes, or None when not read."""
+    def bind(self, Request request not None, body=None, parse_cookies=None, decode=None, reject=None):
+        """All values for the general path; `body` is None when it is not read.
+
+        `decode` and `reject` take the place of the plan's own, for a body of another media type than JSON.
+        """
         values = self.bind_scope(request.scope, request, request.path_values, parse_cookies)
         if self.body_position >= 0:
-            self.bind_body(values, body)
+            self.bind_body_by(
+                values, <bytes?>body, self.decode_body if decode is None else decode,
+                self.reject if reject is None else reject,
+            )
         return values
 
     cpdef object bind_body(self, list values, bytes body):
         """Decode the body into its slot; errors of the parameters found before are reported with its own."""
+        return self.bind_body_by(values, body, self.decode_body, self.reject)
+
+    cdef object bind_body_by(self, list values, bytes body, object decode, object reject):
         earlier = values[self.body_position]
         errors = None if earlier is MISSING else earlier
         if PyBytes_GET_SIZE(body) == 0 and not self.body_required:
             if errors:
-                raise self.reject(errors, None)
+                raise reject(errors, None)
             values[self.body_position] = self.default_body
             return None
         if errors is None:
             try:
-                values[self.body_position] = PyObject_CallOneArg(self.decode_body, body)
+                values[self.body_position] = PyObject_CallOneArg(decode, body)
                 return None
             except (ValueError, RecursionError, TypeError):
                 # What msgspec raises for an input it refuses; the rejection finds out which of them it was.
                 pass
-        raise self.reject(errors or [], body)
+        raise reject(errors or [], body)
 
     # Calling.
 
@@ -587,7 +596,9 @@ cdef class Pending:
 
     cdef Request get_request(self):
         if self.made_request is None:
-            self.made_request = self.kernel.new_request(self.plan, self.scope, self.receive, self.path_values)
+            self.made_request = self.kernel.new_request(
+                self.plan, self.scope, self.receive, self.send, self.path_values
+            )
             self.made_request.body_complete = self.body_taken
         return self.made_request
 
@@ -624,13 +635,16 @@ cdef class Pending:
         return complete(self, result)
 
 
-cdef Pending new_pending(Kernel kernel, Plan plan, int stage, dict scope, object receive, list path_values, bint head):
+cdef Pending new_pending(
+    Kernel kernel, Plan plan, int stage, dict scope, object receive, object send, list path_values, bint head
+):
     cdef Pending pending = Pending.__new__(Pending)
     pending.kernel = kernel
     pending.plan = plan
     pending.stage = stage
     pending.scope = scope
     pending.receive = receive
+    pending.send = send
     pending.path_values = path_values
     pending.head = head
     return pending
@@ -703,7 +717,7 @@ cdef class Kernel:
             found = self.hosts.get(host.rsplit(b":", 1)[0].lower())
         return self.tree if found is None else <Tree>found
 
-    def enter(self, dict scope not None, receive):
+    def enter(self, dict scope not None, receive, send=None):
         """`(start, body)` when the answer is complete, else `(None, Pending)`; `(None, None)` when not HTTP."""
         cdef str path
         if scope["type"] != "http":
@@ -712,13 +726,15 @@ cdef class Kernel:
         root_path = scope.get("root_path")
         if root_path:
             path = strip_root_path(path, root_path)
-        return self.enter_at(path, <str?>scope["method"], scope, receive, None)
+        return self.enter_at(path, <str?>scope["method"], scope, receive, send, None)
 
     cdef tuple enter_exchange(self, Exchange exchange, str path, str method):
         """The same for an exchange, which is its own `receive`; or what it returned when it took the answer."""
-        return self.enter_at(path, method, None, exchange, exchange)
+        return self.enter_at(path, method, None, exchange, None, exchange)
 
-    cdef tuple enter_at(self, str path, str method, dict scope, object receive, Exchange exchange):
+    cdef tuple enter_at(
+        self, str path, str method, dict scope, object receive, object send, Exchange exchange
+    ):
         """`scope` is None for an exchange whose scope nobody has needed yet."""
         cdef list path_values
         cdef Plan plan
@@ -735,16 +751,18 @@ cdef class Kernel:
             path_values = []
             found = tree.match_parameters(path, method, path_values, None)
             if found is None:
-                return self.miss(tree, made(scope, exchange), receive, path, method)
+                return self.miss(tree, made(scope, exchange), receive, send, path, method)
         plan = <Plan>found
         if not plan.bare:
             scope = made(scope, exchange)
         if not plan.direct:
-            return (None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, method == "HEAD"))
-        return self.run(plan, scope, receive, path_values, method == "HEAD", exchange)
+            return (
+                None, new_pending(self, plan, STAGE_GENERAL, scope, receive, send, path_values, method == "HEAD")
+            )
+        return self.run(plan, scope, receive, send, path_values, method == "HEAD", exchange)
 
     cdef tuple run(
-        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
+        self, Plan plan, dict scope, object receive, object send, list path_values, bint head, Exchange exchange
     ):
         """The direct way through an endpoint, as far as it goes without waiting."""
         cdef Pending pending
@@ -757,11 +775,11 @@ cdef class Kernel:
                 untyped = plan.check_content(scope)
             plan.check_accept(scope, exchange)
             if plan.checks is not None:
-                request = self.new_request(plan, scope, receive, path_values)
+                request = self.new_request(plan, scope, receive, send, path_values)
                 for check in plan.checks:
                     PyObject_CallOneArg(check, request)
             if plan.reads_body:
-                pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
+                pending = new_pending(self, plan, STAGE_BODY, scope, receive, send, path_values, head)
                 pending.made_request = request
                 pending.untyped = untyped
                 return (None, pending)
@@ -772,7 +790,7 @@ cdef class Kernel:
                 result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
             else:
                 if plan.needs_request and request is None:
-                    request = self.new_request(plan, scope, receive, path_values)
+                    request = self.new_request(plan, scope, receive, send, path_values)
                 result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
             if plan.calling == COROUTINE:
                 awaitable = result
@@ -785,7 +803,7 @@ cdef class Kernel:
                     result = MISSING
                 if outcome == PYGEN_NEXT:
                     pending = new_pending(
-                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, path_values, head
+                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, send, path_values, head
                     )
                     pending.made_request = request
                     pending.awaitable = awaitable
@@ -795,19 +813,24 @@ cdef class Kernel:
                 messages = plan.messages_of(result, head, exchange)
                 if messages is not None:
                     return messages
-            pending = new_pending(self, plan, STAGE_SEND, made(scope, exchange), receive, path_values, head)
+            pending = new_pending(
+                self, plan, STAGE_SEND, made(scope, exchange), receive, send, path_values, head
+            )
             pending.made_request = request
             pending.awaitable = result
             return (None, pending)
         except Exception as error:
             # With the request as it was, for the error handlers.
-            pending = new_pending(self, plan, STAGE_FAILED, made(scope, exchange), receive, path_values, head)
+            pending = new_pending(
+                self, plan, STAGE_FAILED, made(scope, exchange), receive, send, path_values, head
+            )
             pending.made_request = request
             pending.awaitable = error
             return (None, pending)
 
-    cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values):
+    cdef Request new_request(self, Plan plan, dict scope, object receive, object send, list path_values):
         cdef Request request = <Request>self.request_class(scope, receive)
+        request.send = send
         request.app = self.app
         if plan is not None:
             request.endpoint = plan
@@ -818,12 +841,12 @@ cdef class Kernel:
             request.max_body_size = self.max_body_size
         return request
 
-    cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method):
+    cdef tuple miss(self, Tree tree, dict scope, object receive, object send, str path, str method):
         """No endpoint. The plain 404 is answered here; every other case is Python's."""
         if self.not_found_body is not None and not tree.allowed(path):
             if not self.redirect_slashes or not tree.allowed(path[:-1] if path.endswith("/") else path + "/"):
                 return make_messages(404, [PROBLEM_TYPE], self.not_found_body, method == "HEAD", None)
-        return (None, new_pending(self, None, STAGE_MISS, scope, receive, [], method == "HEAD"))
+        return (None, new_pending(self, None, STAGE_MISS, scope, receive, send, [], method == "HEAD"))
 
     def find(self, Request request not None):
         """The plan a request leads to, or None; also None where a converter of the path fails."""

@@ -70,7 +70,7 @@ class App(Router):
         shutdown_timeout: float = 10.0,
         debug: bool | None = None,
     ) -> None:
-        self._enter: Callable[[Scope, Receive], tuple[Any, Any]] = not_started
+        self._enter: Callable[[Scope, Receive, Send], tuple[Any, Any]] = not_started
         super().__init__(
             middleware=middleware,
             dependencies=dependencies,
@@ -125,7 +125,7 @@ class App(Router):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pending = None
         try:
-            start, body = self._enter(scope, receive)
+            start, body = self._enter(scope, receive, send)
             if start is None and body is not None:
                 pending = body
                 if pending.wants_body:
@@ -324,6 +324,6 @@ class App(Router):
 DEFAULT_BODY_SIZE = 10 * 2**20
 
 
-def not_started(scope: Scope, receive: Receive) -> tuple[None, None]:
+def not_started(scope: Scope, receive: Receive, send: Send) -> tuple[None, None]:
     """Stands in for the kernel until the app has started."""
     return None, None
