@@ -26,6 +26,10 @@ cdef class Future:
     cdef object loop
     cdef unsigned long thread
 
+    # Says at once which loop, running on this thread, the future belongs to: saves each waiting task the question.
+    cdef int bind(self, object loop) except -1
+    cdef object loop_here(self, unsigned long thread)
+
     # The owner's side. Each settles a pending future and is a no-op on a cancelled one; on a future
     # that is READY or FAILED it raises InvalidStateError. What waits on another thread is told there.
     cdef int resolve(self, object value) except -1

@@ -103,6 +103,30 @@ cdef bint task_runs_in(object loop) except -1:
     return current_task(loop) is not None
 
 
+# PERF: a task's wake-up asks what it is called with for its `result()`, and reads that of an exact
+# asyncio.Future without a call. Which one it is does not matter: the outcome comes by `send`.
+cdef object DONE = asyncio.Future(loop=SimpleNamespace(get_debug=lambda: False))
+DONE.set_result(None)
+
+cdef extern from *:
+    """
+    /* Whether a callback is the wake-up of a task in C: until 3.11 a type of its own, then a builtin method. */
+    static int swift_is_wakeup(PyObject *callback) {
+    #if PY_VERSION_HEX < 0x030C0000
+        static PyTypeObject *wakeup = NULL;
+        if (Py_TYPE(callback) == wakeup) return 1;
+        if (wakeup != NULL || strcmp(Py_TYPE(callback)->tp_name, "TaskWakeupMethWrapper") != 0) return 0;
+        wakeup = (PyTypeObject *)Py_NewRef((PyObject *)Py_TYPE(callback));
+        return 1;
+    #else
+        return PyCFunction_CheckExact(callback)
+            && strcmp(((PyCFunctionObject *)callback)->m_ml->ml_name, "task_wakeup") == 0;
+    #endif
+    }
+    """
+    bint is_wakeup "swift_is_wakeup" (object callback)
+
+
 # Failures.
 
 cdef class Failure:
@@ -282,16 +306,14 @@ cdef class Waiter:
     def _asyncio_future_blocking(self, bint value):
         self.blocking = value
 
-    def get_loop(self):
-        if self.loop is None:
-            self.loop = running_loop()
+    @property
+    def _loop(self):
+        """The loop of the task that parks here. PERF: asyncio looks for `get_loop()` first; not finding it is cheaper than calling it."""
         return self.loop
 
+    @cython.binding(False)
     def add_done_callback(self, callback, *, context=None):
         """Of the task that parks here."""
-        if self.loop is None:
-            self.loop = running_loop()
-        self.thread = PyThread_get_thread_ident()
         self.callback = callback
         self.context = context
         if self.future.state == PENDING:
@@ -348,8 +370,9 @@ cdef class Waiter:
         return self.schedule()
 
     cdef int schedule(self) except -1:
-        self.loop.call_soon(self.callback, self, context=self.context)
+        callback = self.callback
         self.callback = None
+        self.loop.call_soon(callback, DONE if is_wakeup(callback) else self, context=self.context)
         return 0
 
     cdef int wake(self, object loop) except -1:
@@ -365,7 +388,7 @@ cdef class Waiter:
             return self.schedule()
         self.callback = None
         try:
-            PyObject_CallOneArg(callback, self)
+            PyObject_CallOneArg(callback, DONE if is_wakeup(callback) else self)
         finally:
             PyContext_Exit(context)
         return 0
@@ -520,7 +543,16 @@ cdef class Future:
             deliver(self)
         return True
 
+    cdef int bind(self, object loop) except -1:
+        self.loop = loop
+        self.thread = PyThread_get_thread_ident()
+        return 0
+
     # The observers' side.
+
+    cdef object loop_here(self, unsigned long thread):
+        """The running loop, or None. PERF: asking asyncio costs a system call on CPython 3.11."""
+        return self.loop if self.loop is not None and self.thread == thread else running_loop()
 
     cdef int observe(self, object observer) except -1:
         if self.observers is None:
@@ -550,17 +582,20 @@ cdef class Future:
     # The public side.
 
     def done(self):
+        """Whether it has its outcome: a value, a failure or a cancellation."""
         return self.state != PENDING
 
     def cancelled(self):
         return self.state == CANCELLED
 
     def result(self):
+        """The value; raises the failure, CancelledError, or InvalidStateError while it is pending."""
         if self.state == READY:
             return self.outcome
         raise exception_of(self)
 
     def exception(self):
+        """The failure, or None for a value; raises CancelledError, or InvalidStateError while it is pending."""
         if self.state == READY:
             return None
         if self.state == FAILED:
@@ -568,6 +603,10 @@ cdef class Future:
         raise exception_of(self)
 
     def get(self, timeout=None):
+        """The value, waiting for it on a thread that runs no event loop.
+
+        TimeoutError after `timeout` seconds (None waits for ever); RuntimeError where a loop would be blocked.
+        """
         if self.state == PENDING:
             if running_loop() is not None:
                 raise RuntimeError("`get()` would block the event loop that runs on this thread; await the Future.")
@@ -578,9 +617,11 @@ cdef class Future:
         return self.result()
 
     def cancel(self, msg=None):
+        """Give up waiting, and cancel what only this one waits for. False when it is settled already."""
         return self.abandon(msg)
 
     def then(self, function):
+        """A Future of `function(value)`; failures and cancellations pass by. At once when the value is there."""
         if self.state == READY:
             return call(function, self.outcome)
         if self.state != PENDING:
@@ -588,6 +629,7 @@ cdef class Future:
         return new_link(self, THEN, function, None)
 
     def catch(self, function, kinds=Exception):
+        """A Future of `function(error)` where this one fails with an error of these kinds, else of its outcome."""
         if self.state == READY:
             return self
         if self.state == PENDING:
@@ -595,6 +637,10 @@ cdef class Future:
         return caught(self, function, kinds)
 
     def finally_(self, function):
+        """A Future of this one's outcome, after `function()` and what that returns are done.
+
+        It is called for values, failures and cancellations alike; an error of its own is the outcome then.
+        """
         cdef Link link
         if self.state == PENDING:
             return new_link(self, FINALLY, function, None)
@@ -611,12 +657,14 @@ cdef class Future:
         return False
 
     def get_loop(self):
+        """The running loop: every task that waits notes its own."""
         loop = running_loop()
         if loop is None:
             raise RuntimeError("A Future belongs to no loop before it is awaited in one.")
         return loop
 
     def add_done_callback(self, function, *, context=None):
+        """Call `function(future)` through the loop when the outcome is there; without a loop, then and there."""
         cdef Callback callback = Callback.__new__(Callback)
         callback.function = function
         callback.context = PyContext_CopyCurrent() if context is None else context
@@ -642,6 +690,8 @@ cdef class Future:
             return self
         waiter = Waiter.__new__(Waiter)
         waiter.future = self
+        waiter.thread = PyThread_get_thread_ident()
+        waiter.loop = self.loop_here(waiter.thread)
         return waiter
 
     def __next__(self):
@@ -780,9 +830,9 @@ cdef class Link(Future):
 
     cdef int attach(self, Future source) except -1:
         self.source = source
-        if self.loop is None:
-            self.loop = running_loop()
+        if self.thread == 0:
             self.thread = PyThread_get_thread_ident()
+            self.loop = source.loop_here(self.thread)
         return source.observe(self)
 
     def arrived(self, source):
@@ -883,11 +933,13 @@ cdef Future caught(Future source, object function, object kinds):
     return call(function, exception_of(source))
 
 
-cdef Future as_future(object awaitable):
-    """An awaitable as a Future; a coroutine becomes a task of the running loop."""
+cpdef Future as_future(object awaitable):
+    """An awaitable as a Future: one of ours as it is, a coroutine as a task of the running loop."""
     cdef Link link
     if isinstance(awaitable, Future):
         return <Future>awaitable
+    if not SWIFT_IS_AWAITABLE(awaitable):
+        raise TypeError(f"Expected a Future or an awaitable, got `{type(awaitable).__name__}`")
     link = Link.__new__(Link)
     link.kind = FORWARD
     link.adopt(awaitable, None)
@@ -1011,8 +1063,6 @@ cdef int leave_source(Future observer, Future source) except -1:
 
 
 cdef Future member_of(object item, object place):
-    if isinstance(item, Future):
-        return <Future>item
     if not SWIFT_IS_AWAITABLE(item):
         raise TypeError(f"Expected a Future or an awaitable, got `{type(item).__name__}` - at {place!r}")
     return as_future(item)
@@ -1065,6 +1115,10 @@ cdef list values_of_ready(object futures):
 
 
 def when_all(futures):
+    """A Future of every value: a list for an iterable, a dict for a mapping.
+
+    The first failure is the outcome, and what nobody else waits for is cancelled.
+    """
     cdef Group group
     cdef list values
     if type(futures) is list or type(futures) is tuple:
@@ -1080,6 +1134,10 @@ def when_all(futures):
 
 
 def when_any(futures):
+    """A Future of `(index, value)` of the first to be settled, `(key, value)` of a mapping; the rest is cancelled.
+
+    When the first fails, that is the outcome.
+    """
     cdef Group group = new_group(ANY, futures)
     if not group.members:
         raise ValueError("`when_any` of nothing never ends; give it at least one Future.")
@@ -1088,6 +1146,10 @@ def when_any(futures):
 
 
 def when_some(futures, Py_ssize_t count):
+    """A Future of the first `count` values, in the order in which they come; the rest is cancelled.
+
+    A failure before that is the outcome.
+    """
     cdef Group group = new_group(SOME, futures)
     if not 0 <= count <= len(group.members):
         total = len(group.members)
@@ -1179,6 +1241,7 @@ cdef object loop_for(str what):
 
 
 def sleep(double seconds, value=None):
+    """A Future of `value` in so many seconds; cancelling it stops its timer."""
     cdef Timer timer
     loop = loop_for("sleep")
     timer = Timer.__new__(Timer)
@@ -1188,6 +1251,10 @@ def sleep(double seconds, value=None):
 
 
 def with_timeout(awaitable, double seconds):
+    """A Future of the awaitable's outcome, or of TimeoutError in so many seconds.
+
+    What is late is cancelled when nobody else waits for it.
+    """
     cdef Deadline deadline
     cdef Future source = member_of(awaitable, "with_timeout")
     if source.state != PENDING:
@@ -1210,7 +1277,11 @@ class BrokenPromise(Exception):
 
 @cython.final
 cdef class Promise:
-    """The owner's side of a Future."""
+    """The owner's side of a Future: `resolve` or `fail` it once, on any thread.
+
+    `on_cancel` is called when the awaiting side cancels; settling a cancelled Future is no error.
+    Dropped without an outcome, it fails what waits with BrokenPromise.
+    """
 
     cdef readonly Future future
 
@@ -1221,6 +1292,7 @@ cdef class Promise:
         self.future = link
 
     def resolve(self, value=None):
+        """Settle with a value, or with what an awaitable will give. InvalidStateError when it is settled."""
         cdef Link link = <Link>self.future
         if link.state == PENDING and SWIFT_IS_AWAITABLE(value):
             if link.source is not None:
@@ -1230,6 +1302,7 @@ cdef class Promise:
             link.resolve(value)
 
     def fail(self, error):
+        """Settle with an exception. InvalidStateError when it is settled."""
         if not isinstance(error, BaseException):
             raise TypeError(f"Expected an exception, got `{type(error).__name__}`")
         self.future.fail(error)
