@@ -13,7 +13,7 @@ from swift.engines.binding import label_of
 from swift.engines.compiler import COMPARISONS, SQL, Compiler, constant, may_be_null
 from swift.engines.errors import ProgrammingError
 from swift.engines.schema import Column
-from swift.engines.sqlite.json import Member, json_object
+from swift.engines.sqlite.json import Member, row_values, rows_json
 from swift.engines.sqlite.values import scaled_number, storage
 from swift.engines.values import Checker, check_binary, check_decimal, check_float, check_string, encode_json
 
@@ -286,17 +286,17 @@ class SQLiteCompiler(Compiler):
     # JSON
 
     def as_json(self, select: st.Select) -> Any:
+        members: list[Member] = []
+
         def row() -> list[SQL]:
-            members = [
+            members.extend(
                 Member(output.name, self.expression(output.of), output.of.kind, may_be_null(output.of))
                 for output in select.outputs
-            ]
-            return [json_object(members).label("row")]
+            )
+            return [row_values(members).label("row")]
 
         rows = self.select(select, row).subquery()
-        joined = sa.func.coalesce(sa.func.group_concat(rows.c.row, constant(",")), constant(""))
-        array = constant("[").op("||")(joined).op("||")(constant("]"))
-        return sa.select(sa.cast(array, sa.LargeBinary()))
+        return sa.select(rows_json(rows.c.row, members))
 
 
 def scale(expression: st.Expression) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import sqlite3
 from decimal import ROUND_HALF_UP, Decimal, DivisionByZero, InvalidOperation
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from swift._speedups.jsonrows import Layout
 from swift.engines.values import EXACT
 
 encode_number = msgspec.json.Encoder().encode
@@ -45,8 +45,14 @@ def float_json(value: Any) -> str | None:
     return None if value is None else encode_number(float(value)).decode()
 
 
-def blob_json(value: Any) -> str | None:
-    return None if value is None else '"' + base64.b64encode(value).decode() + '"'
+@lru_cache(maxsize=1024)
+def layout_of(text: str) -> Layout:
+    return Layout(msgspec.json.decode(text, type=list[tuple[str, Any]]))
+
+
+def json_rows(arrays: bytes, layout: str) -> bytes:
+    """The JSON of rows that came as arrays, one after the other."""
+    return layout_of(layout).objects(arrays)
 
 
 def decimal(value: Any, places: int) -> str | None:
@@ -90,7 +96,7 @@ FUNCTIONS = (
     ("swift_regex", 2, regex),
     ("swift_iregex", 2, iregex),
     ("swift_float_json", 1, float_json),
-    ("swift_blob_json", 1, blob_json),
+    ("swift_json_rows", 2, json_rows),
     ("swift_decimal", 2, decimal),
     ("swift_decimal_digits", 2, decimal_digits),
     ("swift_decimal_arithmetic", 3, decimal_arithmetic),
