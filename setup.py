@@ -12,14 +12,30 @@ from setuptools import Extension, setup
 ANNOTATE = os.environ.get("SWIFT_ANNOTATE") == "1"
 COMPILE_ARGS = [] if os.name == "nt" else ["-O3", "-fno-plt", "-Wno-unreachable-code"]
 
-extensions = [
-    Extension(
+# The C units each kernel is linked with; the others use none.
+UNITS = {
+    "pgcontainers": ["pg_wire"],
+    "pgcore": ["pg_wire"],
+    "pgio": ["pg_wire"],
+    "pgmisc": ["pg_numbers", "pg_values", "pg_wire"],
+    "pgrows": ["pg_numbers", "pg_values", "pg_wire"],
+    "pgtemporal": ["pg_wire"],
+    "pgvalues": ["pg_numbers", "pg_values", "pg_wire"],
+}
+
+
+def kernel(path: str) -> Extension:
+    units = UNITS.get(os.path.basename(path)[: -len(".pyx")], [])
+    return Extension(
         path[: -len(".pyx")].replace("/", "."),
-        [path],
+        [path, *(f"csrc/{unit}.c" for unit in units)],
+        include_dirs=["csrc"] if units else [],
+        depends=sorted(glob("csrc/*.h")) if units else [],
         extra_compile_args=COMPILE_ARGS,
     )
-    for path in sorted(glob("swift/_speedups/*.pyx"))
-]
+
+
+extensions = [kernel(path) for path in sorted(glob("swift/_speedups/*.pyx"))]
 
 setup(
     ext_modules=cythonize(

@@ -1,0 +1,6 @@
+from typing import Any
+
+from swift._speedups.pgvalues import Codec
+
+def zone_of(seconds: int) -> Any: ...
+def temporal_codec(kind: str, oid: int, name: str, factory: Any) -> Codec: ...
