@@ -11,7 +11,8 @@ import pytest
 
 from swift import App, Model, Request, fields
 from swift.engines import Database
-from swift.pagination import PageNumberPagination, PageQuery, completed_order, url_without_page
+from swift.pagination import PageNumberPagination, PageQuery, completed_order
+from swift.pagination.base import url_without
 from swift.testing import TestClient
 from swift.viewsets import AutoRouter, ModelViewSet
 
@@ -242,7 +243,7 @@ def request_for(path: str, **scope: Any) -> Request:
     ],
 )
 def test_neighbours_have_absolute_urls(path: str, scope: dict[str, Any], expected: str) -> None:
-    assert url_without_page(request_for(path, **scope)) == expected
+    assert f"{url_without(request_for(path, **scope), ('page',))}page=" == expected
 
 
 @pytest.mark.parametrize("root_path", ["", "/gateway/v1"])
@@ -305,9 +306,7 @@ def test_sizes_that_make_no_page_are_refused(size: int, limit: int) -> None:
 
 @pytest.mark.parametrize("wrong", ["page", PageQuery, PageNumberPagination()])
 def test_what_is_no_pagination_is_refused(wrong: Any) -> None:
-    with pytest.raises(
-        TypeError, match=r"Broken\.pagination_class is .*; give a class of PageNumberPagination"
-    ):
+    with pytest.raises(TypeError, match=r"Broken\.pagination_class is .*; give a class of Pagination"):
         type("Broken", (ModelViewSet,), {"model": City, "pagination_class": wrong})
 
 

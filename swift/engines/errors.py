@@ -71,4 +71,8 @@ class NoDatabase(RuntimeError):
 
 
 class InvalidValue(ValueError):
-    """A value does not fit the column it is meant for."""
+    """A value does not fit the column it is meant for; `field` is the model's name for it, where it is known."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field

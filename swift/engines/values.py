@@ -254,4 +254,6 @@ def infer(value: Any) -> Any:
 
 def invalid(label: str, error: Exception) -> InvalidValue:
     """The sentence for a value that `error` refused."""
-    return InvalidValue(f"{label} {error}.")
+    model, _, field = label.partition(".")
+    known = model.isidentifier() and field.isidentifier()
+    return InvalidValue(f"{label} {error}.", field if known else None)

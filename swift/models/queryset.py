@@ -152,28 +152,27 @@ class QuerySet(Query[M], Generic[M], eq=False):
         program: Program = db.program(build, self._key())
         return await db.executor.fetch(program.command, program.bind(self._all_values()))
 
-    async def counted(self) -> tuple[int, list[M]]:
-        """(how many rows there are without the limits, the rows within them), of one moment, in one trip."""
-        total, rows = await self._counted(select_program)
+    async def counted(self, start: int = 0, stop: int | None = None) -> tuple[int, list[M]]:
+        """(how many rows there are, those from `start` to `stop`), of one moment, in one trip."""
+        total, rows = await self._counted(select_program, slice(start, stop))
         return total, rows
 
-    async def counted_json(self) -> tuple[int, bytes]:
+    async def counted_json(self, start: int = 0, stop: int | None = None) -> tuple[int, bytes]:
         """As `counted`, with the rows as a JSON array in bytes."""
-        total, rows = await self._counted(json_program)
+        total, rows = await self._counted(json_program, slice(start, stop))
         return total, rows if isinstance(rows, bytes) else encode(rows)
 
-    async def _counted(self, build: Any) -> tuple[int, Any]:
+    async def _counted(self, build: Any, part: slice) -> tuple[int, Any]:
         if self._none:
             return 0, []
         db = database(self._db)
-        whole = self.__copy__()
-        whole._limit = whole._offset = None
-        count: Program = db.program(count_program, whole._key())
-        page: Program = db.program(build, self._key())
+        sliced = self._slice(part)
+        count: Program = db.program(count_program, self._key())
+        page: Program = db.program(build, sliced._key())
         counts, rows = await db.executor.fetch_all(
             (
-                (count.command, count.bind(whole._all_values())),
-                (page.command, page.bind(self._all_values())),
+                (count.command, count.bind(self._all_values())),
+                (page.command, page.bind(sliced._all_values())),
             )
         )
         return counts[0][0], rows[0][0] if page.is_json else page.decode(rows)

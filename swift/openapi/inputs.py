@@ -109,6 +109,8 @@ def _parameter(parameter: Parameter, components: Components) -> JsonSchema:
     if not parameter.required and default is not msgspec.NODEFAULT and default is not None:
         schema["default"] = default
     examples = schema.pop("examples", ())
+    if parameter.delimited:
+        described |= {"style": "form", "explode": False}
     described["schema"] = schema
     return described | _examples(parameter.examples or examples)
 

@@ -14,9 +14,13 @@ from .derive import (
 )
 from .faults import faults_of
 from .serializer import Serializer, computed, nested
+from .validation import Checker, ValidationError, checks_of, validated
 
 __all__ = [
+    "Checker",
     "Serializer",
+    "ValidationError",
+    "checks_of",
     "computed",
     "display_of",
     "faults_of",
@@ -28,4 +32,5 @@ __all__ = [
     "plain_fields",
     "read_struct",
     "update_struct",
+    "validated",
 ]

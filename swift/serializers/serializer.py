@@ -16,9 +16,9 @@
                 raise ValueError("Do not shout.")
             return title.strip()
 
-Three Structs are derived when the class is made: `Output` for answers, `Input` for creating and replacing,
+Four Structs are derived when the class is made: `Output` for answers, `Input` for creating, `Update` for replacing,
 `Patch` for partial updates. They are what is validated, encoded and documented; a Serializer that hides and
-computes nothing has the model itself as its `Output` and costs nothing.
+computes nothing shows the model itself and costs nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +29,20 @@ from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import msgspec
 
-from swift.http import ErrorDetail, Request, UnprocessableContent
+from swift.http import Request
 from swift.models import Model
 
-from .derive import define, input_struct, partial_struct, read_struct, shown
+from .derive import (
+    define,
+    display_of,
+    input_struct,
+    output_struct,
+    partial_struct,
+    plain_fields,
+    shown,
+    update_struct,
+)
+from .validation import Checker, checks_of, validated
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +67,11 @@ def computed(function: F) -> F:
 
 
 class Serializer:
-    """See the module. An instance serves one request, which is `self.request`."""
+    """See the module. An instance serves one request, which is `self.request`; `self.instance` is the object to update.
+
+    `fields` chooses among the model's fields and the class's own nested and computed members, `exclude` leaves
+    some out. `read_only` fields are shown and never taken, `write_only` fields taken and never shown.
+    """
 
     model: ClassVar[type[Model]]
     fields: ClassVar[Collection[str] | str] = ALL
@@ -67,75 +81,108 @@ class Serializer:
 
     Output: ClassVar[type[msgspec.Struct]]
     Input: ClassVar[type[msgspec.Struct]]
+    Update: ClassVar[type[msgspec.Struct]]
     Patch: ClassVar[type[msgspec.Struct]]
+    # The relations that showing an object needs, as select_related takes them.
+    related: ClassVar[tuple[str, ...]] = ()
     # The members of Output that are not plain attributes: how each is made.
-    _makers: ClassVar[Mapping[str, Callable[[Serializer, Any], Any]]]
-    _checks: ClassVar[Mapping[str, str]]
+    _makers: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {}
+    _checks: ClassVar[Mapping[str, str]] = {}
+    _display: ClassVar[Callable[[Any], Any]]
 
-    def __init__(self, request: Request | None = None) -> None:
+    def __init__(self, request: Request | None = None, instance: Any = None) -> None:
         self.request = request
+        self.instance = instance
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if getattr(cls, "model", None) is None:
+        model = getattr(cls, "model", None)
+        if model is None:
             return
+        for name in ("fields", "exclude", "read_only", "write_only"):
+            given = getattr(cls, name)
+            if isinstance(given, str) and not (name == "fields" and given == ALL):
+                raise TypeError(f"{cls.__name__}.{name} is {given!r}; give a list of names.")
         chosen = None if cls.fields == ALL else tuple(cls.fields)
-        relations = {name: value for name, value in _members(cls) if isinstance(value, Nested)}
-        methods = {name: value for name, value in _members(cls) if getattr(value, "swift_computed", False)}
-        own = (
-            None
-            if chosen is None
-            else [name for name in chosen if name not in relations and name not in methods]
-        )
-        hidden = {*cls.exclude, *cls.write_only}
-        for name in (*cls.read_only, *cls.write_only):
-            shown(cls.model, (name,), ())
-        cls.Input = input_struct(cls.model, fields=own, exclude=(*cls.exclude, *cls.read_only))
-        cls.Patch = partial_struct(cls.model, fields=own, exclude=(*cls.exclude, *cls.read_only))
-        cls.Output = read_struct(cls.model, fields=own, exclude=hidden)
-        cls._makers = {
-            **{name: _shower(name, value.serializer) for name, value in relations.items()},
-            **methods,
+        members = {
+            name: value
+            for name, value in members_of(cls).items()
+            if (isinstance(value, Nested) or getattr(value, "swift_computed", False))
+            and (chosen is None or name in chosen)
         }
-        if cls._makers:
-            cls.Output = cls._extended(relations, methods)
-        cls._checks = {
-            name.removeprefix("validate_"): name for name in dir(cls) if name.startswith("validate_")
-        }
-        for field, name in cls._checks.items():
-            if field not in cls.Input.__struct_fields__:
-                raise ValueError(f"{cls.__name__}.{name} checks `{field}`, which clients of it cannot write.")
+        own = None if chosen is None else [name for name in chosen if name not in members]
+        for name in (*cls.exclude, *cls.read_only, *cls.write_only):
+            shown(model, (name,), ())
+        locked = {*cls.exclude, *cls.read_only}
+        cls.Input = input_struct(model, fields=own, exclude=locked)
+        cls.Update = update_struct(model, fields=own, exclude=locked)
+        cls.Patch = partial_struct(model, fields=own, exclude=locked)
+        cls.Output = output_struct(model, fields=own, exclude={*cls.exclude, *cls.write_only})
+        cls._makers = {name: maker(name, value) for name, value in members.items()}
+        cls.related = related_of(members)
+        if members:
+            cls.Output = cls._extended(members)
+        else:
+            cls._display = staticmethod(display_of(model, cls.Output))
+        known = model._meta.fields
+        cls._checks = checks_of(cls, known, cls.Input.__struct_fields__, Serializer)
 
     @classmethod
-    def _extended(cls, relations: Mapping[str, Nested], methods: Mapping[str, Any]) -> type[msgspec.Struct]:
+    def _extended(cls, members: Mapping[str, Any]) -> type[msgspec.Struct]:
         """Output with the nested and computed members behind the model's own."""
-        members: list[Any] = [(item.name, item.type) for item in msgspec.structs.fields(cls.Output)]
-        names = {item[0] for item in members}
-        for name, value in relations.items():
-            field = cls.model._meta.relations.get(name)
-            if field is None:
-                known = ", ".join(cls.model._meta.relations) or "none"
-                raise ValueError(f"{cls.model.__name__} has no relation `{name}`; there are {known}.")
-            members.append((name, value.serializer.Output | None if field.null else value.serializer.Output))
-        for name, function in methods.items():
-            if name in names:
+        output: list[Any] = [
+            (item.name, item.type, msgspec.field(name=item.encode_name))
+            for item in msgspec.structs.fields(cls.Output)
+        ]
+        for name, value in members.items():
+            if isinstance(value, Nested):
+                output.append((name, cls._type_of_relation(name, value)))
+            elif name in cls.model._meta.fields:
                 raise ValueError(
                     f"{cls.__name__}.{name} computes a field of the model; give it another name."
                 )
-            returns = get_type_hints(function, include_extras=True).get("return")
-            if returns is None:
-                raise TypeError(
-                    f"{cls.__name__}.{name} has no return annotation; it is the type of the member."
-                )
-            members.append((name, returns))
-        return define(cls.model, cls.model.__name__, members)
+            elif inspect.iscoroutinefunction(value):
+                raise TypeError(f"{cls.__name__}.{name} is `async def`; a computed member is made at once.")
+            else:
+                returns = get_type_hints(value, include_extras=True).get("return")
+                if returns is None:
+                    raise TypeError(
+                        f"{cls.__name__}.{name} has no return annotation; it is the type of the member."
+                    )
+                output.append((name, returns))
+        return define(cls.model, cls.model.__name__, output)
+
+    @classmethod
+    def _type_of_relation(cls, name: str, value: Nested) -> Any:
+        field = cls.model._meta.relations.get(name)
+        if field is None:
+            known = ", ".join(cls.model._meta.relations) or "none"
+            raise ValueError(f"{cls.model.__name__} has no relation `{name}`; there are {known}.")
+        return value.serializer.Output | None if field.null else value.serializer.Output
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...] | None:
+        """The model's fields that answers show as they are; None when they show more, or `show` is overridden."""
+        if cls._makers or cls.show is not Serializer.show:
+            return None
+        return plain_fields(cls.model, cls.Output)
+
+    @classmethod
+    def validates(cls) -> bool:
+        """Whether the class has checks of its own."""
+        return bool(cls._checks) or cls.validate is not Serializer.validate
+
+    @classmethod
+    def completes(cls) -> bool:
+        """Whether `validate` may add what clients do not write."""
+        return cls.validate is not Serializer.validate
 
     def show(self, obj: Any) -> Any:
         """The object as answers hold it."""
-        output = type(self).Output
-        if output is self.model:
-            return obj
         makers = self._makers
+        if not makers:
+            return type(self)._display(obj)
+        output = type(self).Output
         return output(
             **{
                 name: makers[name](self, obj) if name in makers else getattr(obj, name)
@@ -143,44 +190,44 @@ class Serializer:
             }
         )
 
-    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Check what only several fields together can tell; raise ValueError with a sentence for the client."""
+    def validate(self, values: dict[str, Any]) -> Any:
+        """Check what only several fields together can tell, `def` or `async def`; return the values.
+
+        Raise ValueError with a sentence for the client. A partial update has the sent fields only.
+        """
         return values
 
-    async def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def checker(self) -> Checker:
+        return Checker(self, self._checks, type(self).validate is not Serializer.validate)
+
+    async def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values as `validate_<field>` and `validate` leave them; 422 with everything they refused."""
-        errors: list[ErrorDetail] = []
-        checked = dict(values)
-        for field, value in values.items():
-            if (name := self._checks.get(field)) is not None:
-                try:
-                    checked[field] = await _finished(getattr(self, name)(value))
-                except ValueError as error:
-                    errors.append(ErrorDetail(f"/body/{field}", "invalid", str(error)))
-        if not errors:
-            try:
-                whole: dict[str, Any] = await _finished(self.validate(checked))
-                return whole
-            except ValueError as error:
-                errors.append(ErrorDetail("/body", "invalid", str(error)))
-        raise UnprocessableContent("The request is invalid.", errors=errors)
+        return await validated(values, [self.checker()], self.model._meta.json_names)
 
 
-def _members(cls: type) -> list[tuple[str, Any]]:
+def members_of(cls: type) -> dict[str, Any]:
     """The attributes of a class and its bases, in the order of their declaration."""
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         found.update(vars(base))
-    return list(found.items())
+    return found
 
 
-def _shower(name: str, serializer: type[Serializer]) -> Callable[[Serializer, Any], Any]:
+def related_of(members: Mapping[str, Any]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name, value in members.items():
+        if isinstance(value, Nested):
+            found += (name, *(f"{name}__{inner}" for inner in value.serializer.related))
+    return tuple(found)
+
+
+def maker(name: str, member: Any) -> Callable[[Any, Any], Any]:
+    """The function from (serializer, object) to a member that is no plain attribute."""
+    if not isinstance(member, Nested):
+        return member  # type: ignore[no-any-return]
+
     def show(outer: Serializer, obj: Any) -> Any:
         related = getattr(obj, name)
-        return None if related is None else serializer(outer.request).show(related)
+        return None if related is None else member.serializer(outer.request).show(related)
 
     return show
-
-
-async def _finished(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET
 
 from swift.engines import InvalidValue
+from swift.filters import FilterFields, Filters
 from swift.http import NotFound, UnprocessableContent
 from swift.models import Model, QuerySet
-from swift.pagination import PageNumberPagination, in_full_order, pagination_of
-from swift.routing import Query
-from swift.serializers import (
-    display_of,
-    faults_of,
-    input_struct,
-    output_struct,
-    partial_of,
-    partial_struct,
-    plain_fields,
-    update_struct,
-)
+from swift.pagination import PageNumberPagination, Pagination, in_full_order, pagination_of
+from swift.serializers import Checker, Serializer, checks_of, faults_of, validated
 
 from .actions import (
     Action,
@@ -35,39 +26,67 @@ from .actions import (
     Placeholder,
     UpdateInput,
 )
-from .checks import check_schemas
+from .checks import check_declarations, check_schemas
+from .listing import Listing, NoQuery
 from .lookup import Lookup
+from .shapes import Shape
 from .viewset import ViewSet
+
+if TYPE_CHECKING:
+    from swift.routing import Router
+
+Struct = type[msgspec.Struct]
 
 
 class ModelViewSet(ViewSet):
     """List, create, retrieve, update, partially update and destroy the objects of `model`.
 
-    `input_schema` and `output_schema` replace what is derived from the model; a partial update takes the
-    fields of `partial_schema`, else those of `input_schema`, each of them optional. Override `get_queryset` to
-    choose the objects, the `perform_*` hooks to change what is written, `show` to change what is answered,
-    and any action as a whole. Objects are looked up by `lookup_field`, the primary key unless given.
+    What is taken and shown comes from the model, from `serializer_class`, or from `input_schema` and `output_schema`,
+    each also per action (`serializer_class_by_action` and so on); a partial update takes the fields of
+    `partial_schema`, else those of the input, each of them optional. Lists are narrowed by `filter_fields`, searched
+    in `search_fields`, ordered by `ordering_fields` and `ordering` unless asked otherwise.
+
+    Override `get_queryset` to choose the objects, `validate` and `validate_<field>` to check what was sent, the
+    `before_*`, `perform_*` and `after_*` hooks to change what is written, `show` to change what is answered, and
+    any action as a whole. Objects are looked up by `lookup_field`, the primary key unless given.
     """
 
     model: ClassVar[type[Model]]
-    input_schema: ClassVar[type[msgspec.Struct] | None] = None
-    partial_schema: ClassVar[type[msgspec.Struct] | None] = None
-    output_schema: ClassVar[type[msgspec.Struct] | None] = None
+    serializer_class: ClassVar[type[Serializer] | None] = None
+    serializer_class_by_action: ClassVar[Mapping[str, type[Serializer]]] = {}
+    input_schema: ClassVar[Struct | None] = None
+    input_schema_by_action: ClassVar[Mapping[str, Struct]] = {}
+    partial_schema: ClassVar[Struct | None] = None
+    output_schema: ClassVar[Struct | None] = None
+    output_schema_by_action: ClassVar[Mapping[str, Struct]] = {}
     lookup_field: ClassVar[str | None] = None
-    pagination_class: ClassVar[type[PageNumberPagination] | None] = PageNumberPagination
+    pagination_class: ClassVar[type[Pagination] | None] = PageNumberPagination
+    # Names (`age`, `age__gte`), or the lookups of each field (`{"name": ["exact", "icontains"]}`).
+    filter_fields: ClassVar[FilterFields] = ()
+    search_fields: ClassVar[Sequence[str]] = ()
+    ordering_fields: ClassVar[Sequence[str]] = ()
+    ordering: ClassVar[Sequence[str] | None] = None
+    search_param: ClassVar[str] = "search"
+    ordering_param: ClassVar[str] = "ordering"
+    # Query parameters that hooks read by themselves: a list with filters refuses what nobody declares.
+    extra_params: ClassVar[Sequence[str]] = ()
 
     # What follows from these, for each class.
     lookup: ClassVar[Lookup]
-    pagination: ClassVar[PageNumberPagination | None]
-    input_type: ClassVar[type[msgspec.Struct]]
-    update_type: ClassVar[type[msgspec.Struct]]
-    partial_type: ClassVar[type[msgspec.Struct]]
-    output_type: ClassVar[type[msgspec.Struct]]
-    display: ClassVar[Callable[[Any], Any]]
-    # The fields of a list that comes from the database as JSON; None where something here looks at its objects.
-    json_fields: ClassVar[tuple[str, ...] | None]
+    pagination: ClassVar[Pagination | None]
+    shapes: ClassVar[Mapping[str, Shape]] = {}
+    checks: ClassVar[Mapping[str, str]] = {}
+    # And what follows when it is registered, as the models it refers to are all there then.
+    filters: ClassVar[Filters]
+    listing: ClassVar[Listing]
+    # Whether a list comes from the database as JSON, as nothing here looks at its objects.
+    plain_list: ClassVar[bool] = False
     # The query of a list, complete, where `get_queryset` has no say in it.
-    list_query: ClassVar[QuerySet[Any] | None]
+    list_query: ClassVar[QuerySet[Any] | None] = None
+
+    # The object that an update is about; None while one is created.
+    instance: Any = None
+    _serializer: Serializer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,17 +98,20 @@ class ModelViewSet(ViewSet):
         cls.lookup = Lookup(model, cls.lookup_field, f"{cls.__name__}.lookup_field")
         cls.lookup_path = cls.lookup.path
         cls.pagination = pagination_of(cls.pagination_class, f"{cls.__name__}.pagination_class")
-        cls.input_type = cls.input_schema or input_struct(model)
-        cls.update_type = cls.input_schema or update_struct(model)
-        cls.partial_type = cls.partial_schema or (
-            partial_struct(model) if cls.input_schema is None else partial_of(cls.input_schema)
+        check_declarations(cls)
+        cls.shapes = {item.name: Shape(cls, item.name) for item in cls.served_actions()}
+        writable = {
+            name
+            for shape in cls.shapes.values()
+            for schema in (shape.input, shape.update, shape.partial)
+            for name in schema.__struct_fields__
+        }
+        cls.checks = checks_of(cls, model._meta.fields, writable, ModelViewSet)
+        cls.plain_list = (
+            cls.list is ModelViewSet.list
+            and cls.show is ModelViewSet.show
+            and not (cls.pagination is not None and cls.pagination.needs_objects)
         )
-        cls.output_type = cls.output_schema or output_struct(model)
-        cls.display = staticmethod(display_of(model, cls.output_type))
-        plain = cls.list is ModelViewSet.list and cls.show is ModelViewSet.show
-        cls.json_fields = plain_fields(model, cls.output_type) if plain else None
-        constant = cls.get_queryset is ModelViewSet.get_queryset
-        cls.list_query = cls.listed(model.objects) if constant else None
 
     @classmethod
     def check(cls) -> None:
@@ -97,38 +119,86 @@ class ModelViewSet(ViewSet):
         if getattr(cls, "model", None) is None:
             raise TypeError(f"{cls.__name__} has no model; set `model` to a class of Model.")
         check_schemas(cls, ModelViewSet)
+        cls.filters = Filters(
+            cls.model,
+            filter_fields=cls.filter_fields,
+            search_fields=cls.search_fields,
+            ordering_fields=cls.ordering_fields,
+            search_param=cls.search_param,
+            ordering_param=cls.ordering_param,
+            label=cls.__name__,
+        )
+        pagination = cls.pagination
+        page = NoQuery if pagination is None else pagination.query
+        cls.listing = Listing(cls.__name__, page, cls.filters, cls.extra_params)
+        if pagination is not None:
+            pagination.check(cls.model, (*(cls.ordering or ()), *cls.ordering_fields), cls.__name__)
+        if "list" in cls.shapes and cls.get_queryset is ModelViewSet.get_queryset:
+            cls.list_query = cls.listed(cls.model.objects)
+        else:
+            cls.list_query = None
+
+    @classmethod
+    def check_app(cls, app: Router) -> None:
+        if cls.pagination is not None and "list" in cls.shapes:
+            cls.pagination.check_app(app, cls.__name__)
 
     @classmethod
     def options_of(cls, item: Action) -> ActionOptions:
-        conflict = conflict_of(cls.model, item.name)
-        return {"responses": {409: conflict}, **item.options} if conflict else item.options
+        responses: dict[int, Any] = {}
+        if (conflict := conflict_of(cls.model, item.name)) is not None:
+            responses[409] = conflict
+        if item.name == "list" and cls.list is ModelViewSet.list:
+            responses[400] = refusal_of(cls)
+        return {"responses": responses, **item.options} if responses else item.options
 
     @classmethod
-    def resolve(cls, placeholder: Placeholder) -> Any:
-        pagination = cls.pagination
+    def resolve(cls, placeholder: Placeholder, action: str) -> Any:
+        shape = cls.shapes[action]
         match placeholder.name:
             case "input":
-                return cls.input_type
+                return shape.input
             case "update":
-                return cls.update_type
+                return shape.update
             case "partial":
-                return cls.partial_type
+                return shape.partial
             case "output":
-                return cls.output_type
+                return shape.output
             case "list_query":
-                return Annotated[NoQuery if pagination is None else pagination.query, Query()]
+                return cls.listing.annotation
             case "list_output":
-                if pagination is None:
-                    return list[cls.output_type]  # type: ignore[name-defined]
-                return pagination.answer_type(cls.output_type)
+                if cls.pagination is None:
+                    return list[shape.output]  # type: ignore[name-defined]
+                return cls.pagination.answer_type(shape.output)
 
     @classmethod
     def listed(cls, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The query that lists the objects of another: of the fields that are shown, in an order of pages."""
-        fields = cls.json_fields
+        """The query that lists the objects of another: with what is shown, in the order they are shown."""
+        shape = cls.shapes["list"]
+        fields = shape.columns if cls.plain_list else None
         if fields is not None and len(fields) < len(cls.model._meta.names):
             queryset = queryset.values(*fields)
+        if shape.related:
+            queryset = queryset.select_related(*shape.related)
+        if cls.ordering is not None and queryset._order is None:
+            queryset = queryset.order_by(*cls.ordering)
         return queryset if cls.pagination is None else in_full_order(queryset)
+
+    @property
+    def shape(self) -> Shape:
+        """What the running action takes and shows."""
+        return self.shapes[self.action]
+
+    @property
+    def serializer(self) -> Serializer:
+        """The Serializer of the running action, made for this request."""
+        made = self._serializer
+        if made is None:
+            cls = self.shape.serializer
+            if cls is None:
+                raise TypeError(f"{type(self).__name__}.{self.action} has no serializer_class.")
+            made = self._serializer = cls(self.request, self.instance)
+        return made
 
     # Actions.
 
@@ -137,7 +207,9 @@ class ModelViewSet(ViewSet):
         queryset = self.list_query
         if queryset is None:
             queryset = self.listed(self.get_queryset())
-        show = self.show if self.json_fields is None else None
+        if self.filters:
+            queryset = self.filter_queryset(queryset, query)
+        show = None if self.plain_list and self.shape.columns is not None else self.show
         if self.pagination is not None:
             return await self.pagination.paginate(queryset, self.request, query, show)
         if show is None:
@@ -146,12 +218,14 @@ class ModelViewSet(ViewSet):
 
     async def create(self, data: Input) -> Output:
         """Create an object."""
-        values = given(data)
+        values = await self.validated(data)
+        await self.before_create(values)
         try:
             obj = await self.perform_create(values)
         except InvalidValue as error:
             raise self._refused(data, values, error) from None
-        return self.show(obj)
+        await self.after_create(obj)
+        return self.show(await self.completed(obj))
 
     async def retrieve(self) -> Output:
         """Show one object."""
@@ -167,7 +241,10 @@ class ModelViewSet(ViewSet):
 
     async def destroy(self) -> None:
         """Delete an object."""
-        await self.perform_destroy(await self.get_object())
+        obj = await self.get_object()
+        await self.before_destroy(obj)
+        await self.perform_destroy(obj)
+        await self.after_destroy(obj)
 
     # Hooks.
 
@@ -179,12 +256,44 @@ class ModelViewSet(ViewSet):
         """The object of the URL: 404 when it is not among `get_queryset`, 401 or 403 when permissions say no."""
         lookup = self.lookup
         queryset = self.get_queryset()
+        if self.shape.related:
+            queryset = queryset.select_related(*self.shape.related)
         try:
             obj = await queryset.get(**{lookup.name: lookup.value(self.request)})
         except (self.model.DoesNotExist, InvalidValue):
             raise NotFound(f"There is no such {self.model._meta.verbose_name}.") from None
         await self.check_object_permissions(obj)
         return obj
+
+    def filter_queryset(self, queryset: QuerySet[Any], query: Any) -> QuerySet[Any]:
+        """The rows of a list that the parameters of the request ask for, in the order they ask for."""
+        return self.filters.apply(queryset, query)
+
+    def validate(self, values: dict[str, Any]) -> Any:
+        """Check what only several fields together can tell, `def` or `async def`; return the values.
+
+        Raise ValueError with a sentence for the client. A partial update has the sent fields only; `self.instance`
+        is the object as it is.
+        """
+        return values
+
+    async def before_create(self, values: dict[str, Any]) -> None:
+        """Change the values of a new object where they stand, or refuse them."""
+
+    async def after_create(self, obj: Any) -> None:
+        """An object was stored."""
+
+    async def before_update(self, obj: Any, values: dict[str, Any]) -> None:
+        """Change the values for an object where they stand, or refuse them."""
+
+    async def after_update(self, obj: Any) -> None:
+        """An object was changed."""
+
+    async def before_destroy(self, obj: Any) -> None:
+        """Refuse to delete an object, or prepare it."""
+
+    async def after_destroy(self, obj: Any) -> None:
+        """An object was deleted."""
 
     async def perform_create(self, values: dict[str, Any]) -> Any:
         """Store a new object and return it."""
@@ -202,18 +311,40 @@ class ModelViewSet(ViewSet):
 
     def show(self, obj: Any) -> Any:
         """An object as answers hold it."""
-        return type(self).display(obj)
+        return self.shape.display(self, obj)
+
+    async def validated(self, data: msgspec.Struct) -> dict[str, Any]:
+        """The sent values as the checks of the Serializer and of this ViewSet leave them.
+
+        422 with everything they refused.
+        """
+        values = given(data)
+        checkers = []
+        serializer = self.shape.serializer
+        if serializer is not None and serializer.validates():
+            checkers.append(self.serializer.checker())
+        whole = type(self).validate is not ModelViewSet.validate
+        if self.checks or whole:
+            checkers.append(Checker(self, self.checks, whole))
+        return await validated(values, checkers, Shape.sent_as(data)) if checkers else values
+
+    async def completed(self, obj: Any) -> Any:
+        """A stored object with the relations that showing it needs."""
+        related = self.shape.related
+        return await self.model.objects.select_related(*related).get(pk=obj.pk) if related else obj
 
     async def _write(self, data: msgspec.Struct) -> Any:
-        obj = await self.get_object()
-        values = given(data)
+        obj = self.instance = await self.get_object()
+        values = await self.validated(data)
         # Another key would mean another object, about which nobody was asked.
         values.pop(self.model._meta.pk.name, None)
+        await self.before_update(obj, values)
         try:
             obj = await self.perform_update(obj, values)
         except InvalidValue as error:
             raise self._refused(data, values, error) from None
-        return self.show(obj)
+        await self.after_update(obj)
+        return self.show(await self.completed(obj))
 
     def _refused(self, data: msgspec.Struct, values: Mapping[str, Any], error: InvalidValue) -> Exception:
         """What the client is told of values that do not fit their columns; the error itself if they all do."""
@@ -221,13 +352,16 @@ class ModelViewSet(ViewSet):
         return UnprocessableContent("The request is invalid.", errors=errors) if errors else error
 
 
-class NoQuery(msgspec.Struct):
-    """The query of a list that takes no parameters."""
-
-
 def given(data: msgspec.Struct) -> dict[str, Any]:
     """The fields that were sent, by name."""
     return {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
+
+
+def refusal_of(viewset: type[ModelViewSet]) -> str:
+    """What a 400 of a list means."""
+    if viewset.filters:
+        return "A parameter is unknown, or its value is none that this filter can have."
+    return "The query string is malformed."
 
 
 def conflict_of(model: type[Model], action: str) -> str | None:

@@ -47,7 +47,7 @@ class AutoRouter(Router):
             permission_classes=viewset.permissions_of(item),
             receiver=viewset,
             action=item.name,
-            annotations=annotations_of(viewset, handler, f"{viewset.__name__}.{item.name}"),
+            annotations=annotations_of(viewset, handler, item.name),
             **options,
         )
 
@@ -57,13 +57,14 @@ def basename(path: str) -> str:
     return "-".join(part for part in path.split("/") if part and "{" not in part) or "root"
 
 
-def annotations_of(viewset: type[ViewSet], handler: Any, describe: str) -> dict[str, Any]:
+def annotations_of(viewset: type[ViewSet], handler: Any, action: str) -> dict[str, Any]:
     """The types that stand for the placeholders in an action's signature."""
     found = {}
+    describe = f"{viewset.__name__}.{action}"
     for name, annotation in handler_hints(handler, describe).items():
         placeholder = placeholder_of(annotation)
         if placeholder is not None:
-            resolved = viewset.resolve(placeholder)
+            resolved = viewset.resolve(placeholder, action)
             if resolved is Any and name != "return":
                 raise SignatureError(f"{describe} takes `{name}`, whose type only a ModelViewSet knows.")
             found[name] = resolved

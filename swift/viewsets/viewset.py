@@ -71,11 +71,7 @@ class ViewSet:
     @classmethod
     def check(cls) -> None:
         """Refuse, in a sentence, a class that cannot be served as it is written."""
-        for name in cls.actions or ():
-            if name not in CRUD:
-                raise ValueError(f"{cls.__name__}.actions names `{name}`; there are {', '.join(CRUD)}.")
-            if not callable(getattr(cls, name, None)):
-                raise ValueError(f"{cls.__name__}.actions names `{name}`, but the class has no such method.")
+        cls.check_actions()
         served = [item.name for item in cls.served_actions()]
         if not served:
             raise ValueError(f"{cls.__name__} serves nothing; define an action such as `list`.")
@@ -93,9 +89,22 @@ class ViewSet:
             ) from None
 
     @classmethod
-    def resolve(cls, placeholder: Placeholder) -> Any:
-        """The type that stands for a placeholder in this ViewSet."""
+    def check_actions(cls) -> None:
+        """Refuse names in `actions` that are none."""
+        for name in cls.actions or ():
+            if name not in CRUD:
+                raise ValueError(f"{cls.__name__}.actions names `{name}`; there are {', '.join(CRUD)}.")
+            if not callable(getattr(cls, name, None)):
+                raise ValueError(f"{cls.__name__}.actions names `{name}`, but the class has no such method.")
+
+    @classmethod
+    def resolve(cls, placeholder: Placeholder, action: str) -> Any:
+        """The type that stands for a placeholder in an action of this ViewSet."""
         return Any
+
+    @classmethod
+    def check_app(cls, app: Any) -> None:
+        """Refuse, in a sentence, an app that lacks what this ViewSet needs; asked when the app is compiled."""
 
     async def check_object_permissions(self, obj: Any) -> None:
         """Raise 401 or 403 unless the permissions of the running action say yes to the object."""
