@@ -16,6 +16,7 @@ BENCHES = {
     "inproc": "each framework's ASGI callable driven without a server",
     "calls": "Python-level calls per request",
     "servers": "plaintext behind uvicorn, granian and hypercorn",
+    "futures": "futures beside what asyncio offers for the same",
     "sqlite": "the same app on SQLite: list, show and insert records",
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench.measure import Sample
 from bench.targets import verdicts
 
-BASELINES = ("floor", "raw", "raw_sqlite3")
+BASELINES = ("floor", "raw", "raw_sqlite3", "asyncio")
 
 
 def _now() -> str:

@@ -34,6 +34,14 @@ TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
         "granian_rsgi": ("swift/raw >= 0.92",),
         "hypercorn": ("swift/raw >= 0.97",),
     },
+    "futures": {
+        "ready_await": ("swift <= 100",),
+        "then_ready": ("swift <= 60",),
+        "when_all_ready": ("swift <= 80", "asyncio/swift >= 25"),
+        # asyncio's figure there is one wake-up of a task.
+        "chain3_pending": ("swift/asyncio <= 0.4",),
+        "with_timeout": ("swift/asyncio <= 0.3",),
+    },
     "sqlite": {
         "list100": ("swift/fastapi_sqlalchemy >= 10", "swift/raw_aiosqlite >= 1.15"),
         "by_id": ("swift/fastapi_sqlalchemy >= 14",),

@@ -19,6 +19,8 @@ from bench.__main__ import BENCHES, main
 from bench.asgi import Message, Receive, Request, Response, Scope, Send, ask, lifespan
 from bench.calls import COUNTED, count
 from bench.cases import CASES, ORDER, Case, Exchange, WrongAnswer, record
+from bench.futures import CASES as FUTURE_CASES
+from bench.futures import SUBJECTS as FUTURE_SUBJECTS
 from bench.measure import Sample, interleave
 from bench.options import Options, Unavailable
 from bench.records import CASES as TABLE_CASES
@@ -115,11 +117,13 @@ def test_every_target_is_readable_and_names_what_its_bench_measures() -> None:
         "calls": set(COUNTED),
         "servers": set(SERVERS),
         "sqlite": set(TABLE_CASES),
+        "futures": set(FUTURE_CASES),
     }
+    measured = {"sqlite": tuple(stored.DISTRIBUTIONS), "futures": FUTURE_SUBJECTS}
     figure = sample(1.0)
     for bench, targets in TARGETS.items():
         assert set(targets) <= cases[bench]
-        subjects = stored.DISTRIBUTIONS if bench == "sqlite" else DISTRIBUTIONS
+        subjects = measured.get(bench, tuple(DISTRIBUTIONS))
         everything = {case: dict.fromkeys(subjects, figure) for case in cases[bench]}
         assert len(list(verdicts(bench, everything))) == sum(map(len, targets.values()))
 
@@ -282,6 +286,15 @@ def test_the_help_lists_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     out = capsys.readouterr().out
     assert all(f"{name:8} " in out for name in BENCHES)
+
+
+def test_a_future_is_measured_beside_asyncio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = tmp_path / "futures.json"
+    assert main(["futures", "--quick", "--cases", "ready_await", "--json", str(written)]) == 0
+    found = json.loads(written.read_text())
+    assert found["unit"] == "ns"
+    assert set(found["cases"]["ready_await"]) == set(found["versions"]) == {"swift", "asyncio"}
+    assert "times asyncio" in capsys.readouterr().out
 
 
 # Servers
