@@ -113,9 +113,11 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
         if started["type"] == "lifespan.startup.failed":
             reason = started.get("message", "it gave no reason")
             raise RuntimeError(f"The application did not start: {reason}")
-        yield
-        if started["type"] == "lifespan.startup.complete":
-            await requests.put({"type": "lifespan.shutdown"})
-            await answers.get()
+        try:
+            yield
+        finally:
+            if started["type"] == "lifespan.startup.complete":
+                await requests.put({"type": "lifespan.shutdown"})
+                await answers.get()
     finally:
         conversation.cancel()

@@ -717,7 +717,7 @@ cdef class Kernel:
             found = self.hosts.get(host.rsplit(b":", 1)[0].lower())
         return self.tree if found is None else <Tree>found
 
-    def enter(self, dict scope not None, receive, send=None):
+    def enter(self, dict scope not None, receive, send):
         """`(start, body)` when the answer is complete, else `(None, Pending)`; `(None, None)` when not HTTP."""
         cdef str path
         if scope["type"] != "http":

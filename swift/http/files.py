@@ -8,7 +8,8 @@ a thread opens it, takes its size and times from the descriptor, and settles the
     Range, and If-Range holds        206 or 416           ranges.py
     otherwise                        200
 
-A body of at most 64 KiB is read in the same hop; a larger one follows in one hop per chunk. What
+A body of at most 64 KiB is read in the same hop; a larger one follows in one hop per chunk, unless the
+server sends it from the file itself (`http.response.pathsend`, else `http.response.zerocopysend`). What
 was announced in Content-Length is what is sent: a file that shrinks meanwhile is an error, which
 makes the server close the connection, and bytes it gained are left out.
 """
@@ -199,6 +200,7 @@ class _Transfer:
         self.length = 0
         self.body: bytes | None = None
         self.path: str | None = None
+        self.zero_copy = False
 
     def close(self) -> None:
         if self.file is not None:
@@ -208,6 +210,10 @@ class _Transfer:
         """Open the file and settle the answer; runs in a thread."""
         self.file = self.response.open()
         self._settle(_Request(self.scope), os.fstat(self.file.fileno()))
+        # Where the server copies the bytes itself, and no middleware has encoded them.
+        self.zero_copy = self._has_extension("http.response.zerocopysend") and not any(
+            name == b"content-encoding" for name, _ in self.headers
+        )
         if self.path is None and self.length <= _SMALL:
             self.body = b"".join(
                 piece if isinstance(piece, bytes) else self.read(piece.start, piece.stop - piece.start)
@@ -230,6 +236,19 @@ class _Transfer:
             if isinstance(piece, bytes):
                 owed -= len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": owed > 0})
+                continue
+            if self.zero_copy:
+                count = piece.stop - piece.start
+                owed -= count
+                await send(
+                    {
+                        "type": "http.response.zerocopysend",
+                        "file": self.file,
+                        "offset": piece.start,
+                        "count": count,
+                        "more_body": owed > 0,
+                    }
+                )
                 continue
             position = piece.start
             while position < piece.stop:

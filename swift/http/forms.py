@@ -12,7 +12,8 @@ client that sends single bytes costs no more parsing than one that sends all at 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,9 @@ class FormLimits(msgspec.Struct, frozen=True):
     max_fields: int = 1000
     max_files: int = 100
     max_part_size: int = 2**20
-    """Of one field's value. A file is limited by the body alone."""
+    """Of one field's value."""
+    max_file_size: int | None = None
+    """Of one file; None leaves it to the limit of the body."""
     max_header_size: int = 8192
     """Of all header fields of one part."""
 
@@ -171,39 +174,50 @@ async def _parse_urlencoded_form(stream: AsyncIterable[bytes], limits: FormLimit
 async def _parse_multipart(
     boundary: str | None, stream: AsyncIterable[bytes], limits: FormLimits, *, block_size: int = _BLOCK_SIZE
 ) -> FormData:
-    if boundary is None:
-        raise BadRequest("The multipart Content-Type names no boundary.")
-    if not _BOUNDARY.match(boundary):
-        raise BadRequest("The multipart boundary is not 1 to 70 of the characters of RFC 2046 section 5.1.1.")
-    collector = _Collector(boundary.encode("ascii"), limits)
-    buffer = bytearray()
+    collector = _Collector(checked_boundary(boundary), limits)
     try:
-        async for chunk in stream:
-            buffer += chunk
-            while len(buffer) >= block_size:
-                await collector.feed(bytes(buffer[:block_size]))
-                del buffer[:block_size]
-        await collector.feed(bytes(buffer))
+        async with aclosing(blocks_of(stream, block_size)) as blocks:
+            async for block in blocks:
+                collector.feed(block)
+                await collector.write_files()
         return await collector.finish()
     except BaseException:
         await _close_files(collector.files)
         raise
 
 
-class _Collector:
-    """Turns the events of the parser into fields and files."""
+def checked_boundary(boundary: str | None) -> bytes:
+    if boundary is None:
+        raise BadRequest("The multipart Content-Type names no boundary.")
+    if not _BOUNDARY.match(boundary):
+        raise BadRequest("The multipart boundary is not 1 to 70 of the characters of RFC 2046 section 5.1.1.")
+    return boundary.encode("ascii")
+
+
+async def blocks_of(
+    stream: AsyncIterable[bytes], block_size: int = _BLOCK_SIZE
+) -> AsyncGenerator[bytes, None]:
+    """The body cut anew into blocks of one size; the last one is shorter, and may be empty."""
+    buffer = bytearray()
+    async for chunk in stream:
+        buffer += chunk
+        while len(buffer) >= block_size:
+            yield bytes(buffer[:block_size])
+            del buffer[:block_size]
+    yield bytes(buffer)
+
+
+class PartParser:
+    """The events of python-multipart, checked and counted: what a form's parts are is left to subclasses."""
 
     def __init__(self, boundary: bytes, limits: FormLimits) -> None:
         multipart = _import_multipart()
         self.limits = limits
-        self.pairs: list[tuple[str, FormValue]] = []
-        self.files: list[UploadFile] = []
         self.fields = 0
+        self.file_count = 0
         self.started = False
         self.complete = False
         self._begin_part()
-        # File content of the present block; written when the parser has returned, where one can await.
-        self.pending: list[tuple[UploadFile, bytes]] = []
         # The parser's own header limits count per line; ours counts per part, in `_on_header`.
         self.parser: MultipartParser = multipart.MultipartParser(
             boundary,
@@ -222,7 +236,7 @@ class _Collector:
         )
         self.malformed = multipart.exceptions.FormParserError
 
-    async def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes) -> None:
         if not self.started:
             # Empty lines may precede the first boundary; the parser would skip more than those.
             block = block.lstrip(b"\r\n")
@@ -231,23 +245,33 @@ class _Collector:
             self.parser.write(block)
         except self.malformed:
             raise BadRequest("The multipart body is malformed.") from None
-        pending, self.pending = self.pending, []
-        for upload, data in pending:
-            await upload.write(data)
 
-    async def finish(self) -> FormData:
+    def check_complete(self) -> None:
         if not self.complete:
             raise BadRequest("The multipart body ends before its final boundary.")
-        for upload in self.files:
-            await upload.seek(0)
-        return FormData(self.pairs)
+
+    # What a subclass makes of the parts.
+
+    def begin(self, headers: Headers) -> None:
+        """The head of a part was read: `name` and `filename` are set, None being the one of a field."""
+        raise NotImplementedError
+
+    def take(self, data: bytes) -> None:
+        """Some of the content of the part."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The part is complete."""
+        raise NotImplementedError
+
+    # The callbacks of the parser.
 
     def _begin_part(self) -> None:
         self.header_size = 0
         self.headers: list[tuple[bytearray, bytearray]] = []
         self.name = ""
-        self.upload: UploadFile | None = None
-        self.value = bytearray()
+        self.filename: str | None = None
+        self.size = 0
 
     def _on_header_begin(self) -> None:
         self.headers.append((bytearray(), bytearray()))
@@ -272,7 +296,7 @@ class _Collector:
         dispositions = headers.getlist("content-disposition")
         if len(dispositions) != 1:
             raise BadRequest("A part of the form has not exactly one Content-Disposition.")
-        kind, parameters = parse_parameters(_utf8(dispositions[0]))
+        kind, parameters = parse_parameters(utf8(dispositions[0]))
         if kind != "form-data" or "name" not in parameters:
             raise BadRequest("A part of the form has no Content-Disposition `form-data` with a name.")
         if any(_CONTROLS.search(value) for _, value in headers.raw):
@@ -281,34 +305,73 @@ class _Collector:
             raise BadRequest("A part of the form has a Content-Transfer-Encoding, which RFC 7578 abolished.")
         self.name = parameters["name"]
         # Only `filename`; RFC 7578 section 4.2 forbids `filename*`.
-        filename = parameters.get("filename")
-        if filename is None:
+        self.filename = parameters.get("filename")
+        if self.filename is None:
             self.fields += 1
             if self.fields > self.limits.max_fields:
                 raise ContentTooLarge(f"The form has more than {self.limits.max_fields} fields.")
-            return
-        if len(self.files) >= self.limits.max_files:
-            raise ContentTooLarge(f"The form has more than {self.limits.max_files} files.")
-        self.upload = UploadFile(filename, headers)
-        self.files.append(self.upload)
+        else:
+            self.file_count += 1
+            if self.file_count > self.limits.max_files:
+                raise ContentTooLarge(f"The form has more than {self.limits.max_files} files.")
+        self.begin(headers)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self.upload is not None:
-            self.pending.append((self.upload, data[start:end]))
-            return
-        self.value += data[start:end]
-        if len(self.value) > self.limits.max_part_size:
-            raise ContentTooLarge(f"A field of the form exceeds {self.limits.max_part_size} bytes.")
+        self.size += end - start
+        most = self.limits.max_part_size if self.filename is None else self.limits.max_file_size
+        if most is not None and self.size > most:
+            what = "field" if self.filename is None else "file"
+            raise ContentTooLarge(f"A {what} of the form exceeds {most} bytes.")
+        self.take(data[start:end])
 
     def _on_part_end(self) -> None:
-        value: FormValue = _utf8(bytes(self.value)) if self.upload is None else self.upload
-        self.pairs.append((self.name, value))
+        self.end()
 
     def _on_end(self) -> None:
         self.complete = True
 
 
-def _utf8(text: bytes | str) -> str:
+class _Collector(PartParser):
+    """Turns parts into the fields and files of a FormData."""
+
+    def __init__(self, boundary: bytes, limits: FormLimits) -> None:
+        super().__init__(boundary, limits)
+        self.pairs: list[tuple[str, FormValue]] = []
+        self.files: list[UploadFile] = []
+        self.upload: UploadFile | None = None
+        self.value = bytearray()
+        # File content of the present block; written when the parser has returned, where one can await.
+        self.pending: list[tuple[UploadFile, bytes]] = []
+
+    def begin(self, headers: Headers) -> None:
+        self.value = bytearray()
+        self.upload = None
+        if self.filename is not None:
+            self.upload = UploadFile(self.filename, headers)
+            self.files.append(self.upload)
+
+    def take(self, data: bytes) -> None:
+        if self.upload is None:
+            self.value += data
+        else:
+            self.pending.append((self.upload, data))
+
+    def end(self) -> None:
+        self.pairs.append((self.name, utf8(bytes(self.value)) if self.upload is None else self.upload))
+
+    async def write_files(self) -> None:
+        pending, self.pending = self.pending, []
+        for upload, data in pending:
+            await upload.write(data)
+
+    async def finish(self) -> FormData:
+        self.check_complete()
+        for upload in self.files:
+            await upload.seek(0)
+        return FormData(self.pairs)
+
+
+def utf8(text: bytes | str) -> str:
     try:
         return (text.encode("latin-1") if isinstance(text, str) else text).decode()
     except UnicodeDecodeError:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from swift._speedups import http as _http
+from swift._speedups.http import encode_header
 
 from .cookies import parse_cookies
 from .headers import Headers, QueryParams
 from .problems import BadRequest, ClientDisconnect, ContentTooLarge
 
 if TYPE_CHECKING:
-    from .forms import FormData
+    from .forms import FormData, FormLimits
+    from .multipart import Part
+    from .tls import TLS
 
 
 class Request(_http.Request):
@@ -103,24 +107,42 @@ class Request(_http.Request):
 
     async def json(self, type: Any = Any) -> Any:
         """The body decoded as JSON into `type`; a Problem with every error when it does not fit."""
-        from swift.schemas import DECODE_ERRORS, compile_body
+        from swift.schemas import DECODE_ERRORS
 
         body = await self.body()
-        decoder = compile_body(type)
+        decoder = _decoder_of(type, getattr(self.endpoint, "dec_hook", None))
         try:
             return decoder.decode(body)
         except DECODE_ERRORS:
             status, errors = decoder.explain(body)
         raise malformed_body(status, errors)
 
-    async def form(self) -> FormData:
-        """The fields and files of a form, of either media type. Files close when the request ends."""
+    async def form(self, limits: FormLimits | None = None) -> FormData:
+        """The fields and files of a form, of either media type. Files close when the request ends.
+
+        `limits` are those of the route, unless given.
+        """
         if self.cached_form is None:
             from .forms import parse_form
 
-            self.cached_form = await parse_form(self.headers.get("content-type", ""), self.stream())
+            limits = limits or getattr(self.endpoint, "form_limits", None)
+            content_type = self.headers.get("content-type", "")
+            self.cached_form = await parse_form(content_type, self.stream(), limits)
         form: FormData = self.cached_form
         return form
+
+    def multipart(self, limits: FormLimits | None = None) -> AsyncIterator[Part]:
+        """The parts of a multipart form one by one, each while it arrives; nothing is kept of what was passed.
+
+            async for part in request.multipart():
+                async for chunk in part: ...
+
+        What of a part is not read is skipped. Raises as `form` does, where the fault stands in the body.
+        """
+        from .multipart import stream_parts
+
+        limits = limits or getattr(self.endpoint, "form_limits", None)
+        return stream_parts(self.headers.get("content-type", ""), self.stream(), limits)
 
     async def close(self) -> None:
         """Release what the body holds open; the application calls it after the answer."""
@@ -157,6 +179,26 @@ class Request(_http.Request):
         self.receive = receive_kept
         return False
 
+    async def early_hints(self, *links: str) -> bool:
+        """Tell the client what it will need, by a 103 before the answer (RFC 8297): each a value of Link.
+
+            await request.early_hints("</style.css>; rel=preload; as=style")
+
+        False when the server cannot, so that nothing was sent. Links are checked all the same.
+        """
+        values = [encode_header("link", link)[1] for link in links]
+        if self.send is None or "http.response.early_hint" not in (self.scope.get("extensions") or ()):
+            return False
+        await self.send({"type": "http.response.early_hint", "links": values})
+        return True
+
+    @property
+    def tls(self) -> TLS | None:
+        """The TLS connection with the client's certificate, where the server tells of it (ASGI TLS extension)."""
+        from .tls import TLS
+
+        return TLS.of(self.scope)
+
     @property
     def host(self) -> str:
         """The authority the client asked for, or the server's address when there is no usable Host header."""
@@ -176,10 +218,15 @@ class Request(_http.Request):
 
     @property
     def url(self) -> str:
+        """The URL that was asked for, with its query; the path percent-encoded anew."""
         from urllib.parse import quote
 
         query = self.query_string.decode("latin-1")
-        path = quote(self.path, safe="/:@!$&'()*+,;=~-._")
+        path, root_path = self.path, self.scope.get("root_path", "").rstrip("/")
+        # ASGI has the root path in front of the path; some servers leave it out.
+        if path != root_path and not path.startswith(root_path + "/"):
+            path = root_path + path
+        path = quote(path, safe="/:@!$&'()*+,;=~-._")
         return f"{self.scheme}://{self.host}{path}" + (f"?{query}" if query else "")
 
     @property
@@ -194,6 +241,22 @@ class Request(_http.Request):
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"
+
+
+# Bounded, as a program may make types; the annotations of handlers have decoders of their own.
+@lru_cache(maxsize=256)
+def _hashable_decoder(type: Any, dec_hook: Any) -> Any:
+    from swift.schemas import compile_body
+
+    return compile_body(type, dec_hook=dec_hook)
+
+
+def _decoder_of(type: Any, dec_hook: Any) -> Any:
+    try:
+        return _hashable_decoder(type, dec_hook)
+    except TypeError:
+        # A type with metadata that cannot be hashed; or none at all, which says so once more.
+        return _hashable_decoder.__wrapped__(type, dec_hook)
 
 
 def too_large(limit: int) -> ContentTooLarge:

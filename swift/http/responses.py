@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
 from swift._speedups import http as _http
+from swift._speedups.http import encode_header
 
 from ._sending import send_or_leave
 from .cookies import format_set_cookie
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 HeadersInput = Mapping[str, str] | Iterable[tuple[str, str]] | None
+Trailers = HeadersInput | Callable[[], HeadersInput | Awaitable[HeadersInput]]
 
 _encoder = msgspec.json.Encoder()
 
@@ -75,6 +77,7 @@ class Response(_http.Response):
         httponly: bool = False,
         samesite: str | None = "lax",
     ) -> None:
+        """Have the client forget a cookie; path and domain are those that it was set with."""
         self.set_cookie(
             name,
             max_age=0,
@@ -93,11 +96,15 @@ class Response(_http.Response):
 
 
 class TextResponse(Response):
+    """Text, as `text/plain` in UTF-8."""
+
     __slots__ = ()
     default_media_type = "text/plain"
 
 
 class HTMLResponse(Response):
+    """A page, as `text/html` in UTF-8."""
+
     __slots__ = ()
     default_media_type = "text/html"
 
@@ -147,9 +154,13 @@ class StreamingResponse(Response):
 
     Each chunk waits until the server took the one before. When the client leaves, the iterator is
     closed (`aclose`), so its `finally` runs. A plain iterable is advanced in a thread.
+
+    `trailers` are header fields behind the body, a mapping or a function that is called when the body is complete:
+    a checksum, or how it went. `push` are paths that the server may push to the client before the body. Both are
+    sent where the server offers them (HTTP/2 and 3, `http.response.trailers` and `.push`), and left out elsewhere.
     """
 
-    __slots__ = ("content",)
+    __slots__ = ("content", "push", "trailers")
     streaming = True
 
     def __init__(
@@ -158,21 +169,42 @@ class StreamingResponse(Response):
         status: int = 200,
         headers: HeadersInput = None,
         media_type: str | None = None,
+        *,
+        trailers: Trailers = None,
+        push: Iterable[str] = (),
     ) -> None:
         super().__init__(b"", status, headers, media_type)
         self.content = content
+        self.trailers = trailers if callable(trailers) else trailer_fields(trailers)
+        self.push = tuple(push)
+        for path in self.push:
+            if not path.startswith("/") or any(character <= " " or character == "\x7f" for character in path):
+                raise ValueError(
+                    f"The path {path!r} cannot be pushed; it starts with a slash and has no blanks."
+                )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        start = {"type": "http.response.start", "status": self.status, "headers": list(self.raw_headers)}
+        start: dict[str, Any] = {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": list(self.raw_headers),
+        }
         if scope["method"] == "HEAD" or self.status in (204, 205, 304):
             await close(self.content)
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
+        extensions = scope.get("extensions") or ()
+        trailing = bool(self.trailers) and "http.response.trailers" in extensions
+        if trailing:
+            start["trailers"] = True
         await send(start)
-        await send_or_leave(self._stream(send), receive)
+        if "http.response.push" in extensions:
+            for path in self.push:
+                await send({"type": "http.response.push", "path": path, "headers": []})
+        await send_or_leave(self._stream(send, trailing), receive)
 
-    async def _stream(self, send: Any) -> None:
+    async def _stream(self, send: Any, trailing: bool) -> None:
         try:
             async for chunk in iterate(self.content):
                 body = chunk if isinstance(chunk, bytes) else chunk.encode()
@@ -181,6 +213,30 @@ class StreamingResponse(Response):
         finally:
             await close(self.content)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if trailing:
+            made = self.trailers() if callable(self.trailers) else self.trailers
+            fields = trailer_fields(await made if isinstance(made, Awaitable) else made)
+            await send({"type": "http.response.trailers", "headers": fields, "more_trailers": False})
+
+
+# RFC 9110 section 6.5.1: what frames, routes, guards or describes a message is of no use behind it.
+_NO_TRAILERS = frozenset(
+    b"age authorization cache-control content-encoding content-length content-range content-type cookie date expect "
+    b"expires host location max-forwards pragma proxy-authenticate proxy-authorization range retry-after set-cookie te "
+    b"trailer vary www-authenticate".split()
+)
+
+
+def trailer_fields(trailers: HeadersInput | Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Trailer fields as they are sent; ValueError for what may not be one."""
+    pairs = trailers.items() if isinstance(trailers, Mapping) else trailers or ()
+    fields: list[tuple[bytes, bytes]] = [encode_header(name, value) for name, value in pairs]
+    for name, _ in fields:
+        if name in _NO_TRAILERS or name.startswith(b"if-"):
+            raise ValueError(
+                f"{name.decode()!r} cannot be a trailer (RFC 9110 section 6.5.1); send it as a header."
+            )
+    return fields
 
 
 def iterate(content: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterable[Any]:

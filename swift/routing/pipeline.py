@@ -66,6 +66,8 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
     if isinstance(error, Problem):
         if error.status == 401:
             offer_challenges(request, error)
+        elif error.status == 413:
+            give_up_connection(request, error)
         handler = handlers.get(error.status)
     if handler is None:
         for cls in type(error).__mro__:
@@ -92,6 +94,13 @@ async def answer_error(request: Request, error: Exception, handlers: ErrorHandle
             "return a Response."
         )
     return result
+
+
+def give_up_connection(request: Request, error: Problem) -> None:
+    """Say with a 413 that HTTP/1.1 ends here (RFC 9110 section 15.5.14): what the client still sends is not read,
+    and where it ended the next request would begin. HTTP/2 ends the stream alone, and knows no such field."""
+    if not request.body_complete and str(request.scope.get("http_version", "1.1")).startswith("1"):
+        error.raw_headers = [*error.raw_headers, (b"connection", b"close")]
 
 
 def offer_challenges(request: Request, error: Problem) -> None:

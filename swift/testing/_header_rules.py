@@ -15,7 +15,9 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 
 
-def checked_headers(headers: Any, findings: Findings, *, status: int = 200) -> RawHeaders:
+def checked_headers(
+    headers: Any, findings: Findings, *, status: int = 200, may_close: bool = False
+) -> RawHeaders:
     """The header block as a list of pairs (an iterator is consumed once, here), each pair checked."""
     require = findings.require
     is_block = isinstance(headers, Iterable) and not isinstance(headers, (str, bytes, dict))
@@ -31,7 +33,9 @@ def checked_headers(headers: Any, findings: Findings, *, status: int = 200) -> R
             f"Expected header {number} as a pair of `bytes`, got {item!r}",
         )
         name, value = pair
-        _check_field(name, value, findings, status)
+        # `Connection: close` is how an application asks its server to end an HTTP/1.1 connection.
+        if not (may_close and name == b"connection" and value.lower() == b"close"):
+            _check_field(name, value, findings, status)
         block.append((name, value))
     return block
 

@@ -36,6 +36,7 @@ class HTTPRules:
         self.closed = False
         self.phase: Phase = "waiting"
         self._head = scope.get("method") == "HEAD"
+        self._http1 = str(scope.get("http_version", "")).startswith("1")
         self._extensions = scope.get("extensions") or {}
         self._status = 200
         self._announced_length: int | None = None
@@ -104,7 +105,9 @@ class HTTPRules:
             f"Expected status as an `int` from 100 to 599, got {status!r}",
         )
         self._status = status if isinstance(status, int) else 200
-        event["headers"] = checked_headers(event.get("headers", ()), self.findings, status=self._status)
+        event["headers"] = checked_headers(
+            event.get("headers", ()), self.findings, status=self._status, may_close=self._http1
+        )
         self._announced_length = self._content_length(event["headers"])
         trailers = event.get("trailers", False)
         require(
