@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from swift.engines import Database, NoDatabase
+from swift.engines import Database, InvalidValue, NoDatabase
 from swift.models import Count, F, FieldError, Manager, Model, Q, QuerySet, fields
 from swift.models.lookups import value_type
 
@@ -295,3 +295,91 @@ class TestDescriptions:
         await Camel.objects.create(first_name="x")
         assert await Camel.objects.fetch_json() == b'[{"id":1,"firstName":"x"}]'
         assert await Camel.objects.fetch_json() == msgspec.json.encode(await Camel.objects)
+
+
+class LivePosts(Manager[PostQuery]):
+    """The posts that are no drafts."""
+
+    def start(self, model: type[Any]) -> PostQuery:
+        return super().start(model).filter(draft=False)
+
+
+class Article(Model):
+    id: int = fields.IDField()
+    title: str = fields.StringField(max_length=5)
+    draft: bool = fields.BoolField(default=False)
+
+    objects: ClassVar[Manager[Any]] = LivePosts(PostQuery)
+
+
+class TestPages:
+    async def test_a_count_beside_a_page_is_of_the_query_with_its_own_limits(self, db: Database) -> None:
+        top = Post.objects.order_by("-views")[:5]
+        total, posts = await top.counted(3, 10)
+        assert (total, [post.views for post in posts]) == (5, [6, 5])
+        assert await top.counted_json(9) == (5, b"[]")
+
+
+class TestManagersOfSomeRows:
+    async def test_a_manager_of_some_rows_is_asked_every_time(self, db: Database) -> None:
+        await db.create_tables([Article])
+        await Article.objects.bulk_create([Article(title="live"), Article(title="draft", draft=True)])
+        for _ in range(2):
+            assert [article.title for article in await Article.objects] == ["live"]
+            assert await Article.objects.count() == 1
+            assert not await Article.objects.filter(title="draft").exists()
+
+
+class TestWriting:
+    @pytest.mark.parametrize("url", ["sqlite://", "memory://"])
+    async def test_saving_some_fields_is_one_statement(self, url: str) -> None:
+        async with Database.from_url(url) as database:
+            await database.create_tables([Tag, Post])
+            post = await Post.objects.create(title="a")
+            engine: Any = database.engine
+            trips: list[str] = []
+            for name in ("fetch", "execute"):
+                run = getattr(engine, name)
+
+                async def counted(*args: Any, run: Any = run, **options: Any) -> Any:
+                    trips.append(run.__name__)
+                    return await run(*args, **options)
+
+                setattr(engine, name, counted)
+            post.title = "b"
+            await post.save(only=["title"])
+            assert trips == ["fetch"]
+            await post.save()
+            assert trips == ["fetch", "fetch"]
+
+    async def test_a_value_that_does_not_fit_tells_its_field(self, db: Database) -> None:
+        await db.create_tables([Article])
+        with pytest.raises(InvalidValue) as raised:
+            await Article.objects.create(title="too long")
+        assert raised.value.field == "title"
+        with pytest.raises(InvalidValue) as raised:
+            await Post.objects.filter(title="a\0")
+        assert raised.value.field == "title"
+
+
+class TestMemory:
+    async def test_a_row_is_found_by_its_key_without_looking_at_the_others(self) -> None:
+        async with Database.from_url("memory://") as database:
+            await database.create_tables([Tag, Post])
+            await Post.objects.bulk_create([{"title": f"p{n}"} for n in range(5)])
+            store = next(iter(store for store in database.engine.tables.stores.values() if store.rows))  # type: ignore[attr-defined]
+            kept = store.rows
+            looked_at: list[Any] = []
+
+            class Watched(dict[Any, Any]):
+                def values(self) -> Any:
+                    looked_at.append("all")
+                    return super().values()
+
+            store.rows = Watched(kept)
+            assert (await Post.objects.get(id=3)).title == "p2"
+            assert await Post.objects.filter(pk=3, title="p1").exists() is False
+            assert await Post.objects.filter(id=9).first() is None
+            assert looked_at == []
+            assert await Post.objects.filter(title="p1").count() == 1
+            assert looked_at == ["all"]

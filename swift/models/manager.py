@@ -36,14 +36,16 @@ class Manager(Generic[Q]):
         try:
             return owner._meta.queries[self]  # type: ignore[no-any-return]
         except (AttributeError, KeyError):
-            return self.start(owner)
+            query = self.start(owner)
+            owner._meta.queries[self] = query
+            return query
 
     def start(self, model: type[Any]) -> Q:
+        """The query every other begins with: override it for a manager of some of the rows."""
         from swift.models.queryset import QuerySet
 
         options = getattr(model, "_meta", None)
         if options is None or options.abstract:
             raise ModelError(f"{model.__name__} is abstract: it has no rows to query.")
         query: Any = (self.query_class or QuerySet)(model)
-        options.queries[self] = query
         return query  # type: ignore[no-any-return]

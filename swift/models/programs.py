@@ -174,6 +174,22 @@ def rewrite_program(db: Database, key: tuple[Any, ...]) -> Program:
     return program(db, st.Update(options.table, changes, where, returning=(column,)))
 
 
+def resave_program(db: Database, key: tuple[Any, ...]) -> Program:
+    """(model, names): set these fields in the row with a key; it returns the row as it is then."""
+    model, names = key
+    options: Options = model._meta
+    builder = Builder(options)
+    changes = tuple(
+        (options.columns[name], builder.param(options.columns[name].kind, options.columns[name]))
+        for name in names
+    )
+    column = options.columns[options.pk.name]
+    where = st.Compare("exact", st.ColumnRef(0, column), (builder.param(column.kind, column),))
+    returning = tuple(options.columns.values())
+    statement = st.Update(options.table, changes, where, returning=returning)
+    return program(db, statement, object_decoder(db.engine, options))
+
+
 def affected(
     builder: Builder, where: Any, order: Any, limited: bool, offset: bool, extras: Extras | None
 ) -> tuple[st.Condition | None, st.Select | None]:

@@ -11,7 +11,7 @@ from swift.engines.database import Database, database
 from swift.engines.errors import IntegrityError
 from swift.models.errors import FieldError
 from swift.models.expressions import Expression
-from swift.models.programs import Program, insert_program, rewrite_program
+from swift.models.programs import Program, insert_program, resave_program, rewrite_program
 
 if TYPE_CHECKING:
     from swift.models.model import Model
@@ -109,16 +109,24 @@ async def save_only(db: Database, item: M, only: Iterable[str]) -> None:
     stamp(options, item, new=False)
     names = [options.field(name).name for name in only]
     names += [name for name in options.stamped if options.fields[name].auto == "update" and name not in names]
-    changed = (
-        await type(item)
-        .objects.using(db)
-        .filter(pk=item.pk)
-        .update(**{name: getattr(item, name) for name in names})
-    )
-    if not changed:
-        raise item.DoesNotExist(f"The {options.verbose_name} to save is not there any more.")
+    values = take(item, tuple(names))
+    if any(isinstance(value, Expression) for value in values):
+        query = type(item).objects.using(db).filter(pk=item.pk)
+        changed = await query.update(**dict(zip(names, values, strict=True)))
+        if changed:
+            await item.refresh(using=db)
+            return
+        raise gone(item)
+    program: Program = db.program(resave_program, (type(item), tuple(names)))
+    rows = await db.executor.fetch(program.command, program.bind((*values, item.pk)), writes=True)
+    if not rows:
+        raise gone(item)
     # The database has the last word: a decimal is cut to its places, a time comes back in UTC.
-    await item.refresh(using=db)
+    adopt(item, program.decode(rows)[0])
+
+
+def gone(item: Model) -> Exception:
+    return item.DoesNotExist(f"The {item._meta.verbose_name} to save is not there any more.")
 
 
 async def bulk_create(

@@ -88,11 +88,7 @@ class CursorPagination(Pagination):
         rows = ordered.order_by(*turned(order)) if backwards else ordered
         if cursor is not None:
             rows = behind(rows, keys, cursor)
-        if self.counts:
-            # The count is of the list, the rows are behind the cursor: two queries of one moment would be one trip.
-            count: int | None = await queryset.count()
-        else:
-            count = None
+        count: int | None = await queryset.count() if self.counts else None
         objects = await rows[: size + 1]
         more = len(objects) > size
         del objects[size:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any
@@ -40,12 +40,15 @@ class Tables:
         group = [planner.expression(item) for item in select.group]
         having = evaluate.condition(select.having) if select.having is not None and evaluate else None
         order = [((evaluate or planner).expression(item.by), item.descending) for item in select.order]
+        key = self.key(planner, select)
         limit = self.number(planner, select.limit)
         offset = self.number(planner, select.offset)
 
         def rows(values: Sequence[Any]) -> list[tuple[Any, ...]]:
             found: list[Any] = [
-                sources for sources in self.sources(select) if where is None or where(sources, values)
+                sources
+                for sources in self.sources(select, key, values)
+                if where is None or where(sources, values)
             ]
             if evaluate is not None:
                 found = groups(found, group, values)
@@ -61,10 +64,31 @@ class Tables:
 
         return rows
 
-    def sources(self, select: st.Select) -> Iterator[Sources]:
+    def key(self, planner: Planner, select: st.Select) -> Evaluate | None:
+        """The primary key that the rows of a select must have, if its conditions say one."""
+        primary = select.table.primary_key
+        where = select.where
+        for part in where.parts if isinstance(where, st.And) else (where,):
+            if (
+                isinstance(part, st.Compare)
+                and part.operator == "exact"
+                and isinstance(part.left, st.ColumnRef)
+                and part.left.source == 0
+                and part.left.column is primary
+                and isinstance(part.right[0], st.Param)
+            ):
+                return planner.operand(part.right[0], part.left)
+        return None
+
+    def sources(self, select: st.Select, key: Evaluate | None, values: Sequence[Any]) -> Iterator[Sources]:
         """The rows of the table, each with the rows its joins find."""
         targets = [(self.store(join.table), join) for join in select.joins]
-        for row in self.store(select.table):
+        store = self.store(select.table)
+        rows: Iterable[Any] = store
+        if key is not None:
+            row = store.rows.get(key((), values))
+            rows = () if row is None else (row,)
+        for row in rows:
             sources: list[dict[str, Any] | None] = [row]
             for store, join in targets:
                 around = sources[join.left.source]
