@@ -1347,6 +1347,8 @@ cdef class Promise:
 
     cdef readonly Future future
 
+    __class_getitem__ = classmethod(GenericAlias)
+
     def __init__(self, on_cancel=None):
         cdef Link link = Link.__new__(Link)
         link.kind = FORWARD
