@@ -1013,7 +1013,7 @@ async def test_the_document_tells_every_answer_of_the_actions() -> None:
         return set(document["paths"][path][method]["responses"])
 
     body = {"400", "406", "413", "415", "422"}
-    assert answers("/api/users", "get") == {"200", "400", "406", "422"}
+    assert answers("/api/users", "get") == {"200", "400", "404", "406", "422"}
     assert answers("/api/users", "post") == {"201", "409"} | body
     assert answers("/api/users/{id}", "get") == {"200", "404", "406"}
     assert answers("/api/users/{id}", "put") == {"200", "404", "409"} | body

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from swift._speedups.kernel import strip_root_path
 from swift.http import Request
@@ -47,6 +48,8 @@ class Pagination:
     page_size: ClassVar[int] = 20
     max_page_size: ClassVar[int] = 100
     counts: ClassVar[bool] = True
+    # What it answers beside the page, for the document: the meaning by status.
+    refusals: ClassVar[Mapping[int, str]] = {}
     # Whether it looks at the objects of a page, so that their JSON cannot come from the database.
     needs_objects: ClassVar[bool] = False
 
@@ -77,9 +80,9 @@ class Pagination:
     def check_app(self, app: Any, label: str) -> None:
         """Refuse, in a sentence, an app that lacks what this pagination needs."""
 
-    def size_of(self, asked: int | None) -> int:
+    def size_of(self, asked: int | UnsetType) -> int:
         """How many items a page has: what is asked for, up to the limit."""
-        return min(asked or self.page_size, self.max_page_size)
+        return self.page_size if asked is UNSET else min(asked, self.max_page_size)
 
     def page(self, count: int | None, next: str | None, previous: str | None, results: Any) -> Any:
         if count is None:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from swift.http import BadRequest, ErrorDetail, Request
 from swift.models import Field, Model, Q
@@ -35,7 +36,7 @@ class CursorQuery(msgspec.Struct, kw_only=True):
     cursor: Annotated[
         str, msgspec.Meta(description="Where the page starts, as `next` or `previous` have it.")
     ] = ""
-    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | None = None
+    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = UNSET
 
 
 class Cursor(msgspec.Struct, array_like=True):

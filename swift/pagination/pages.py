@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from swift.http import NotFound, Request
 
@@ -14,13 +15,14 @@ from .base import Pagination, in_full_order, url_without
 
 class PageQuery(msgspec.Struct, kw_only=True):
     page: Annotated[int, msgspec.Meta(ge=1, le=2**31, description="The number of the page, from 1.")] = 1
-    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | None = None
+    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = UNSET
 
 
 class PageNumberPagination(Pagination):
     """`?page=2&page_size=50`. A size over `max_page_size` is cut down to it; a page behind the last is a 404."""
 
     query: ClassVar[type[msgspec.Struct]] = PageQuery
+    refusals: ClassVar[Mapping[int, str]] = {404: "There is no such page."}
 
     async def paginate(
         self, queryset: Any, request: Request, query: Any, show: Callable[[Any], Any] | None = None
@@ -41,7 +43,7 @@ class PageNumberPagination(Pagination):
 
 
 class OffsetQuery(msgspec.Struct, kw_only=True):
-    limit: Annotated[int, msgspec.Meta(ge=1, description="How many items to show.")] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, description="How many items to show.")] | UnsetType = UNSET
     offset: Annotated[
         int, msgspec.Meta(ge=0, le=2**62, description="How many items to leave out before.")
     ] = 0

@@ -59,6 +59,8 @@ class ModelViewSet(ViewSet):
     partial_schema: ClassVar[Struct | None] = None
     output_schema: ClassVar[Struct | None] = None
     output_schema_by_action: ClassVar[Mapping[str, Struct]] = {}
+    # Fields that requests never set here, whatever the model says; for a Serializer, its own `read_only`.
+    read_only_fields: ClassVar[Sequence[str]] = ()
     lookup_field: ClassVar[str | None] = None
     pagination_class: ClassVar[type[Pagination] | None] = PageNumberPagination
     # Names (`age`, `age__gte`), or the lookups of each field (`{"name": ["exact", "icontains"]}`).
@@ -150,6 +152,8 @@ class ModelViewSet(ViewSet):
             responses[409] = conflict
         if item.name == "list" and cls.list is ModelViewSet.list:
             responses[400] = refusal_of(cls)
+            if cls.pagination is not None:
+                responses.update(cls.pagination.refusals)
         return {"responses": responses, **item.options} if responses else item.options
 
     @classmethod
@@ -170,6 +174,12 @@ class ModelViewSet(ViewSet):
                 if cls.pagination is None:
                     return list[shape.output]  # type: ignore[name-defined]
                 return cls.pagination.answer_type(shape.output)
+        raise TypeError(f"{cls.__name__}.{action} takes what only a BulkModelViewSet has.")
+
+    @classmethod
+    def locked_fields(cls) -> set[str]:
+        """The fields that no request sets here."""
+        return {*cls.read_only_fields}
 
     @classmethod
     def listed(cls, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -259,11 +269,15 @@ class ModelViewSet(ViewSet):
         if self.shape.related:
             queryset = queryset.select_related(*self.shape.related)
         try:
-            obj = await queryset.get(**{lookup.name: lookup.value(self.request)})
+            obj = await queryset.get(**{lookup.name: self.lookup_value()})
         except (self.model.DoesNotExist, InvalidValue):
             raise NotFound(f"There is no such {self.model._meta.verbose_name}.") from None
         await self.check_object_permissions(obj)
         return obj
+
+    def lookup_value(self) -> Any:
+        """What the object that the request is about has in `lookup_field`."""
+        return self.lookup.value(self.request)
 
     def filter_queryset(self, queryset: QuerySet[Any], query: Any) -> QuerySet[Any]:
         """The rows of a list that the parameters of the request ask for, in the order they ask for."""
