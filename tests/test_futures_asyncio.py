@@ -165,7 +165,12 @@ def test_a_task_written_in_python_can_wait_too(runner: asyncio.Runner) -> None:
 def test_an_eager_task_waits_and_is_woken(runner: asyncio.Runner) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        eager: Any = asyncio.Task
+        loop.set_task_factory(
+            lambda loop, coroutine, **options: eager(
+                coroutine, loop=loop, eager_start=True, context=options.get("context")
+            )
+        )
         log: list[Any] = []
         promises: list[Promise[int]] = [Promise() for _ in range(2)]
         ready = loop.create_task(waiting(make_ready(1), log, "ready"))
