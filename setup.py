@@ -14,9 +14,11 @@ COMPILE_ARGS = [] if os.name == "nt" else ["-O3", "-fno-plt", "-Wno-unreachable-
 
 # The C units each kernel is linked with; the others use none.
 UNITS = {
-    "pgcontainers": ["pg_wire"],
+    "pgcontainers": ["pg_numbers", "pg_wire"],
     "pgcore": ["pg_wire"],
     "pgio": ["pg_wire"],
+    "pgmux": ["pg_wire"],
+    "pgtransport": ["pg_wire"],
     "pgmisc": ["pg_numbers", "pg_values", "pg_wire"],
     "pgrows": ["pg_numbers", "pg_values", "pg_wire"],
     "pgtemporal": ["pg_wire"],

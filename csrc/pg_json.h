@@ -32,7 +32,30 @@ typedef enum pg_json_kind {
     PG_JSON_TIMETZ,
     PG_JSON_TIMESTAMP,
     PG_JSON_TIMESTAMPTZ,
-    PG_JSON_INTERVAL
+    PG_JSON_INTERVAL,
+    PG_JSON_ARRAY,
+    PG_JSON_COMPOSITE,
+    PG_JSON_RANGE,
+    PG_JSON_MULTIRANGE,
+    PG_JSON_HSTORE,
+    PG_JSON_VECTOR,
+    PG_JSON_HALFVEC,
+    PG_JSON_BITS,
+    PG_JSON_LSN,
+    PG_JSON_MONEY, /* the node's `parameter`: digits behind the point */
+    PG_JSON_MACADDR,
+    PG_JSON_INET,
+    PG_JSON_CIDR,
+    PG_JSON_TSVECTOR,
+    PG_JSON_VERSIONED_TEXT, /* text behind a version byte 1: ltree, jsonpath */
+    PG_JSON_TID,
+    PG_JSON_SNAPSHOT,
+    PG_JSON_POINT,
+    PG_JSON_LINE,
+    PG_JSON_SEGMENT,
+    PG_JSON_PATH,
+    PG_JSON_POLYGON,
+    PG_JSON_CIRCLE
 } pg_json_kind;
 
 #endif

@@ -254,6 +254,55 @@ double pg_f32_shortest(float value) {
     return bits >> 31 ? -result : result;
 }
 
+float pg_f16_to_f32(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t exponent = (half >> 10) & 0x1f;
+    uint32_t fraction = half & 0x3ff;
+    uint32_t bits;
+    float value;
+    if (exponent == 0x1f) {
+        bits = sign | 0x7f800000 | fraction << 13;
+    } else if (exponent) {
+        bits = sign | (exponent + 112) << 23 | fraction << 13;
+    } else if (fraction == 0) {
+        bits = sign;
+    } else {
+        /* Subnormal: shift until the leading bit is the implicit one. */
+        exponent = 113;
+        while (!(fraction & 0x400)) {
+            fraction <<= 1;
+            exponent--;
+        }
+        bits = sign | exponent << 23 | (fraction & 0x3ff) << 13;
+    }
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+uint16_t pg_f32_to_f16(float value) {
+    uint32_t bits, magnitude, rounded;
+    uint16_t sign;
+    memcpy(&bits, &value, sizeof bits);
+    sign = (uint16_t)(bits >> 16 & 0x8000);
+    magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) return sign | 0x7e00;
+    if (magnitude >= 0x47800000) return sign | 0x7c00;
+    if (magnitude < 0x38800000) {
+        /* Subnormal or zero: the fraction with its implicit bit, shifted into units of 2^-24. */
+        uint32_t exponent = magnitude >> 23;
+        uint32_t fraction = (magnitude & 0x7fffff) | 0x800000;
+        uint32_t shift = 126 - exponent;
+        uint32_t half, rest;
+        if (shift > 24) return sign;
+        half = fraction >> shift;
+        rest = fraction & ((1u << shift) - 1);
+        if (rest > 1u << (shift - 1) || (rest == 1u << (shift - 1) && (half & 1))) half++;
+        return (uint16_t)(sign | half);
+    }
+    rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+    return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
+}
+
 /* ---- numeric --------------------------------------------------------------------------------------- */
 
 #define NUMERIC_MAX_SCALE 16383

@@ -1,4 +1,4 @@
-/* Values other than numbers: uuid. */
+/* Values other than numbers to text. */
 
 #include "pg_values.h"
 
@@ -38,4 +38,47 @@ pg_status pg_parse_uuid(const char *text, size_t length, uint8_t *out) {
         i += 2;
     }
     return i == length ? PG_OK : PG_MALFORMED;
+}
+
+size_t pg_text_macaddr(const uint8_t *data, size_t length, char *out) {
+    size_t i;
+    for (i = 0; i < length; i++) {
+        if (i) *out++ = ':';
+        *out++ = HEX[data[i] >> 4];
+        *out++ = HEX[data[i] & 15];
+    }
+    return length * 3 - 1;
+}
+
+pg_status pg_text_tsvector(const uint8_t *data, size_t length, pg_writer *out) {
+    pg_reader r;
+    uint32_t count, i;
+    pg_reader_init(&r, data, length);
+    count = pg_read_u32(&r);
+    /* A lexeme takes at least its NUL and the number of its positions. */
+    if (r.failed || count > pg_reader_left(&r) / 3) return PG_MALFORMED;
+    for (i = 0; i < count; i++) {
+        size_t size, j;
+        const char *lexeme = pg_read_cstr(&r, &size);
+        uint16_t positions = pg_read_u16(&r), k;
+        if (r.failed) return PG_MALFORMED;
+        if (i) pg_put_u8(out, ' ');
+        pg_put_u8(out, '\'');
+        for (j = 0; j < size; j++) {
+            if (lexeme[j] == '\'' || lexeme[j] == '\\') pg_put_u8(out, (uint8_t)lexeme[j]);
+            pg_put_u8(out, (uint8_t)lexeme[j]);
+        }
+        pg_put_u8(out, '\'');
+        for (k = 0; k < positions; k++) {
+            uint16_t position = pg_read_u16(&r);
+            char text[PG_INT_TEXT];
+            if (r.failed) return PG_MALFORMED;
+            pg_put_u8(out, k ? ',' : ':');
+            pg_put_bytes(out, text, pg_text_u64(position & 0x3fff, text));
+            /* The two upper bits are the weight; D, the lowest, is not shown. */
+            if (position >> 14) pg_put_u8(out, (uint8_t)("DCBA"[position >> 14]));
+        }
+    }
+    if (!pg_reader_done(&r)) return PG_MALFORMED;
+    return out->status;
 }

@@ -26,6 +26,10 @@ size_t pg_text_f32(float value, char *out);
 /* The double nearest to the shortest decimal of a float4: 0.1 stays 0.1. Infinities and NaN pass. */
 double pg_f32_shortest(float value);
 
+/* IEEE 754 half precision, for pgvector's halfvec; to half rounds to nearest, ties to even. */
+float pg_f16_to_f32(uint16_t half);
+uint16_t pg_f32_to_f16(float value);
+
 typedef struct pg_numeric {
     uint16_t count; /* of base-10000 digits */
     int16_t weight; /* of the first, in powers of 10000 */
@@ -124,5 +128,12 @@ static inline void pg_split_micros(int64_t micros, int32_t *days, int64_t *time)
 void pg_text_uuid(const uint8_t *data, char *out); /* 36 bytes from 16 */
 /* 32 hexadecimal digits, a hyphen allowed behind every fourth, with or without braces, as the server takes. */
 pg_status pg_parse_uuid(const char *text, size_t length, uint8_t *out);
+
+/* ---- text of other types --------------------------------------------------------------------------- */
+
+/* "08:00:2b:01:02:03" from 6 or 8 bytes: 3 bytes for each, less one. */
+size_t pg_text_macaddr(const uint8_t *data, size_t length, char *out);
+/* tsvectorout: 'lexeme':1A,2 'other'. */
+pg_status pg_text_tsvector(const uint8_t *data, size_t length, pg_writer *out);
 
 #endif

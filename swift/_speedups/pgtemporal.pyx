@@ -312,6 +312,7 @@ def temporal_codec(str kind not None, uint32_t oid, str name not None, factory n
     codec.oid = oid
     codec.name = name
     codec.format = 1
+    codec.parameter_format = 1
     codec.atomic = True
     codec.factory = factory
     codec.python_type = PYTHON_TYPES.get(kind, factory)

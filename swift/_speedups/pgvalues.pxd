@@ -17,8 +17,10 @@ cdef class Codec:
     cdef encode_t encode
     cdef readonly uint32_t oid
     cdef readonly str name
-    # 1 binary, 0 text: what to ask for in Bind and what `decode` and `encode` speak.
+    # 1 binary, 0 text: what to ask for in Bind and what `decode` speaks.
     cdef readonly int format
+    # What `encode` speaks, where that is not `format`: text the server parses, which no array can carry.
+    cdef readonly int parameter_format
     # Decoded values refer to no other object: a row of them needs no garbage collector.
     cdef readonly bint atomic
     # How csrc/pg_json.h writes a value of it.
@@ -29,6 +31,8 @@ cdef class Codec:
     cdef readonly object python_type
     # Holds what Python's own type cannot: infinite timestamps, intervals, ranges, ...
     cdef readonly object factory
+    # Inside an array, what of a value is one more dimension: 0 lists and tuples, 1 lists only, 2 nothing.
+    cdef readonly int nesting
     # What the kind alone does not say: fraction digits of money, the size of a float of a vector.
     cdef readonly int parameter
     cdef Codec clone(self)
@@ -61,3 +65,4 @@ cdef int refused(str reason) except -1
 # Turns the status of a writer or a csrc function into an exception.
 cdef int check(int status) except -1
 cdef long long integer_of(object value, long long lowest, long long highest) except? -1
+cdef double float_of(object value) except? -1.0

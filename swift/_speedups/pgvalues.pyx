@@ -185,11 +185,13 @@ cdef class Codec:
         copy.oid = self.oid
         copy.name = self.name
         copy.format = self.format
+        copy.parameter_format = self.parameter_format
         copy.atomic = self.atomic
         copy.json_kind = self.json_kind
         copy.element = self.element
         copy.python_type = self.python_type
         copy.factory = self.factory
+        copy.nesting = self.nesting
         copy.parameter = self.parameter
         return copy
 
@@ -283,7 +285,7 @@ cdef int encode_parameters(list codecs, tuple args, pg_writer* out) except -1:
     if count > 65535:
         raise EncodeError(f"a statement takes at most 65535 parameters, {count} were given")
     for i in range(count):
-        text += (<Codec>codecs[i]).format == 0
+        text += (<Codec>codecs[i]).parameter_format == 0
     if text == 0:
         # One code stands for all.
         pg_put_u16(out, 1 if count else 0)
@@ -292,7 +294,7 @@ cdef int encode_parameters(list codecs, tuple args, pg_writer* out) except -1:
     else:
         pg_put_u16(out, <unsigned short>count)
         for i in range(count):
-            pg_put_u16(out, <unsigned short>(<Codec>codecs[i]).format)
+            pg_put_u16(out, <unsigned short>(<Codec>codecs[i]).parameter_format)
     pg_put_u16(out, <unsigned short>count)
     i = 0
     try:
@@ -733,6 +735,7 @@ def scalar_codec(str kind not None, uint32_t oid, str name not None):
     codec.atomic = True
     codec.json_kind = PG_JSON_CALLBACK
     codec.python_type = PYTHON_TYPES.get(kind)
+    codec.nesting = 2 if kind in ("json", "jsonb") else 0
     if kind == "bool":
         codec.decode, codec.encode, codec.json_kind = decode_bool, encode_bool, PG_JSON_BOOL
     elif kind == "int2":
@@ -774,4 +777,5 @@ def scalar_codec(str kind not None, uint32_t oid, str name not None):
         codec.decode, codec.encode = decode_jsonpath, encode_jsonpath
     else:
         raise ValueError(f"{kind!r} is no kind of scalar")
+    codec.parameter_format = codec.format
     return codec
