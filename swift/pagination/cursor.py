@@ -36,7 +36,9 @@ class CursorQuery(msgspec.Struct, kw_only=True):
     cursor: Annotated[
         str, msgspec.Meta(description="Where the page starts, as `next` or `previous` have it.")
     ] = ""
-    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = UNSET
+    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = (
+        UNSET
+    )
 
 
 class Cursor(msgspec.Struct, array_like=True):

@@ -15,7 +15,9 @@ from .base import Pagination, in_full_order, url_without
 
 class PageQuery(msgspec.Struct, kw_only=True):
     page: Annotated[int, msgspec.Meta(ge=1, le=2**31, description="The number of the page, from 1.")] = 1
-    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = UNSET
+    page_size: Annotated[int, msgspec.Meta(ge=1, description="How many items a page has.")] | UnsetType = (
+        UNSET
+    )
 
 
 class PageNumberPagination(Pagination):

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from .actions import Input, ListOutput, ListQuery, Output, PartialInput, UpdateInput, action
+from .bulk import BulkModelViewSet
 from .model import ModelViewSet
-from .presets import CreateOnlyViewSet, ListCreateViewSet, ReadOnlyModelViewSet, ReadUpdateViewSet
+from .presets import (
+    CreateOnlyViewSet,
+    ListCreateViewSet,
+    ListOnlyViewSet,
+    ReadOnlyModelViewSet,
+    ReadUpdateViewSet,
+    RetrieveDestroyViewSet,
+    RetrieveUpdateDestroyViewSet,
+    RetrieveUpdateViewSet,
+)
 from .router import AutoRouter
+from .scoped import UserScopedViewSet
 from .viewset import ViewSet
 
 __all__ = [
     "AutoRouter",
+    "BulkModelViewSet",
     "CreateOnlyViewSet",
     "Input",
     "ListCreateViewSet",
+    "ListOnlyViewSet",
     "ListOutput",
     "ListQuery",
     "ModelViewSet",
@@ -20,7 +33,11 @@ __all__ = [
     "PartialInput",
     "ReadOnlyModelViewSet",
     "ReadUpdateViewSet",
+    "RetrieveDestroyViewSet",
+    "RetrieveUpdateDestroyViewSet",
+    "RetrieveUpdateViewSet",
     "UpdateInput",
+    "UserScopedViewSet",
     "ViewSet",
     "action",
 ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args, get_origin
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, Union, Unpack, get_args, get_origin
 
 import msgspec
 
@@ -13,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Placeholder(msgspec.Struct, frozen=True):
     """Stands in an action's signature for a type that each ViewSet derives from its model."""
 
-    name: Literal["input", "update", "partial", "output", "list_query", "list_output"]
+    name: Literal["input", "update", "partial", "output", "list_query", "list_output", "keyed", "keys"]
 
 
 Input: TypeAlias = Annotated[Any, Placeholder("input")]
@@ -22,12 +25,33 @@ PartialInput: TypeAlias = Annotated[Any, Placeholder("partial")]
 Output: TypeAlias = Annotated[Any, Placeholder("output")]
 ListQuery: TypeAlias = Annotated[Any, Placeholder("list_query")]
 ListOutput: TypeAlias = Annotated[Any, Placeholder("list_output")]
+KeyedInput: TypeAlias = Annotated[Any, Placeholder("keyed")]
+Keys: TypeAlias = Annotated[Any, Placeholder("keys")]
 
 
 def placeholder_of(annotation: Any) -> Placeholder | None:
     if get_origin(annotation) is Annotated:
         return next((item for item in get_args(annotation)[1:] if isinstance(item, Placeholder)), None)
     return None
+
+
+def filled(annotation: Any, resolve: Callable[[Placeholder], Any]) -> Any:
+    """The annotation with a type for each placeholder, also inside: `list[Output]`, `Output | None`."""
+    placeholder = placeholder_of(annotation)
+    if placeholder is not None:
+        return resolve(placeholder)
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        made = filled(inner[0], resolve)
+        return annotation if made is inner[0] else Annotated[made, *inner[1:]]
+    types = tuple(filled(item, resolve) if is_generic(item) else item for item in inner)
+    if all(made is item for made, item in zip(types, inner, strict=True)):
+        return annotation
+    return reduce(or_, types) if origin in (Union, UnionType) else origin[types]
+
+
+def is_generic(annotation: Any) -> bool:
+    return get_origin(annotation) is not None
 
 
 class ActionOptions(TypedDict, total=False):

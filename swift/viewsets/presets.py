@@ -11,6 +11,12 @@ class ReadOnlyModelViewSet(ModelViewSet):
     actions = ("list", "retrieve")
 
 
+class ListOnlyViewSet(ModelViewSet):
+    """List only: nothing is shown alone."""
+
+    actions = ("list",)
+
+
 class ListCreateViewSet(ModelViewSet):
     """List and create."""
 
@@ -27,3 +33,21 @@ class ReadUpdateViewSet(ModelViewSet):
     """Everything on objects that exist, but no creating and no destroying."""
 
     actions = ("list", "retrieve", "update", "partial_update")
+
+
+class RetrieveUpdateViewSet(ModelViewSet):
+    """Show and change objects whose keys are known, without a list of them."""
+
+    actions = ("retrieve", "update", "partial_update")
+
+
+class RetrieveDestroyViewSet(ModelViewSet):
+    """Show and delete objects whose keys are known."""
+
+    actions = ("retrieve", "destroy")
+
+
+class RetrieveUpdateDestroyViewSet(ModelViewSet):
+    """Show, change and delete objects whose keys are known."""
+
+    actions = ("retrieve", "update", "partial_update", "destroy")

@@ -8,7 +8,7 @@ from typing import Any
 from swift.routing import Router, SignatureError
 from swift.routing.annotations import handler_hints
 
-from .actions import Action, placeholder_of
+from .actions import Action, Placeholder, filled
 from .viewset import ViewSet
 
 
@@ -62,10 +62,14 @@ def annotations_of(viewset: type[ViewSet], handler: Any, action: str) -> dict[st
     found = {}
     describe = f"{viewset.__name__}.{action}"
     for name, annotation in handler_hints(handler, describe).items():
-        placeholder = placeholder_of(annotation)
-        if placeholder is not None:
+
+        def resolve(placeholder: Placeholder, name: str = name) -> Any:
             resolved = viewset.resolve(placeholder, action)
             if resolved is Any and name != "return":
                 raise SignatureError(f"{describe} takes `{name}`, whose type only a ModelViewSet knows.")
-            found[name] = resolved
+            return resolved
+
+        made = filled(annotation, resolve)
+        if made is not annotation:
+            found[name] = made
     return found

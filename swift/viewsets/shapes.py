@@ -54,8 +54,12 @@ class Shape:
             self.input, self.update = serializer.Input, serializer.Update
             self.partial = partial_schema or serializer.Patch
         else:
-            self.input, self.update = input_struct(model), update_struct(model)
-            self.partial = partial_schema or partial_struct(model)
+            locked = viewset.locked_fields()
+            self.input, self.update = (
+                input_struct(model, exclude=locked),
+                update_struct(model, exclude=locked),
+            )
+            self.partial = partial_schema or partial_struct(model, exclude=locked)
         # The patch of an input schema that is not said, for checks.
         self.patches_input = self.input_schema is not None and partial_schema is None
 
