@@ -185,7 +185,7 @@ def _find(text: str, start: int, stops: str) -> int:
 def _decode(text: str, name: str) -> str:
     """Percent-decoding. "+" is a plus; spaces around are dropped, spaces within refused."""
     text = text.strip(" ")
-    if any(character in _SPACES for character in text):
+    if " " in text:
         _refuse(f'The value of "{name}" in the URI contains a space; write it as %20.')
     if "%" not in text:
         return text

@@ -133,5 +133,7 @@ def is_setting(name: str) -> bool:
 
 def resembling(name: str) -> str | None:
     """The keyword or setting that was probably meant."""
+    if name.lower() == "ssl":
+        return "sslmode"
     close = difflib.get_close_matches(name.lower(), [*KEYWORDS, *SETTINGS], n=1, cutoff=0.7)
     return close[0] if close else None
