@@ -458,6 +458,9 @@ cdef class Waiter:
     def __await__(self):
         return self
 
+    def __iter__(self):
+        return self
+
     def __next__(self):
         if self.cancelled_alone:
             raise cancelled_error(self.message)
@@ -755,6 +758,10 @@ cdef class Future:
         waiter.thread = PyThread_get_thread_ident()
         waiter.loop = self.loop_here(waiter.thread)
         return waiter
+
+    def __iter__(self):
+        # For `yield from` in a generator-based coroutine.
+        return self.__await__()
 
     def __next__(self):
         if self.state == READY:

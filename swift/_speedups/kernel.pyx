@@ -6,7 +6,7 @@ PyIter_Send, and if it ends without suspending, the two ASGI messages are the re
 wait comes back as a `Pending`, and the `async def` above (swift/app/serving.py) does the waiting:
 
     BODY       the plan needs the request's body: `receive` it, then `Pending.with_body`
-    SUSPENDED  the handler awaits something: await `awaitable` on, then `Pending.finish`
+    SUSPENDED  the handler awaits something, or returned a Future: await `awaitable` on, then `Pending.finish`
     SEND       the handler returned a response that sends itself (a stream, a file)
     GENERAL    middleware, permissions, dependencies, threads: the path of `Endpoint.respond`
     MISS       no route: 404, 405, OPTIONS and redirects, seen by the middleware too
@@ -25,6 +25,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeLatin1, PyU
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp
 
+from swift._speedups.futures cimport Future, READY
 from swift._speedups.http cimport (
     Exchange, Request, Response, content_length, find_header, header_list, lower_names, make_messages,
     scope_header,
@@ -657,6 +658,13 @@ cdef inline bint holds_something(Request request) noexcept:
 
 cdef tuple complete(Pending pending, object result):
     cdef tuple messages
+    if isinstance(result, Future):
+        if (<Future>result).state != READY:
+            pending.stage = STAGE_SUSPENDED
+            pending.awaitable = result
+            pending.yielded = MISSING
+            return (None, pending)
+        result = (<Future>result).outcome
     if pending.made_request is None or not holds_something(pending.made_request):
         messages = pending.plan.messages_of(result, pending.head, None)
         if messages is not None:
@@ -809,6 +817,16 @@ cdef class Kernel:
                     pending.awaitable = awaitable
                     pending.yielded = result
                     return (None, pending)
+            if isinstance(result, Future):
+                if (<Future>result).state != READY:
+                    pending = new_pending(
+                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, send, path_values, head
+                    )
+                    pending.made_request = request
+                    pending.awaitable = result
+                    pending.yielded = MISSING
+                    return (None, pending)
+                result = (<Future>result).outcome
             if request is None or not holds_something(request):
                 messages = plan.messages_of(result, head, exchange)
                 if messages is not None:

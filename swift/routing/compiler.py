@@ -21,6 +21,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from swift._speedups.futures import Future
 from swift._speedups.router import Tree
 from swift.di import AppScope, Container, GraphError
 from swift.di.graph import DependencyGraph
@@ -93,8 +94,9 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
             positional.append(position)
     dependencies = graph.build()
     arguments = tuple(positional) + tuple(position for _, position in named)
-    returns = hints.get("return", inspect.Signature.empty)
-    kind = handler_kind(handler, route.run_sync)
+    returns, promised = promised_type(hints.get("return", inspect.Signature.empty))
+    # What returns a Future has nothing to wait for.
+    kind = handler_kind(handler, "inline" if promised else route.run_sync)
     streams = kind == "stream" or get_origin(returns) in _STREAMS
     encoding = "dynamic" if streams else encoding_of(returns)
     forms = [slot for slot in reader.slots if slot.source == 7]
@@ -175,6 +177,15 @@ def handler_kind(handler: Callable[..., Any], run_sync: str) -> str:
     if inspect.iscoroutinefunction(function):
         return "coroutine"
     return run_sync
+
+
+def promised_type(returns: Any) -> tuple[Any, bool]:
+    """What a return annotation promises, and whether it does so by a Future: `Future[T]` promises T."""
+    bare, _ = split_annotated(returns)
+    origin = get_origin(bare) or bare
+    if isinstance(origin, type) and issubclass(origin, Future):
+        return (get_args(bare) or (inspect.Signature.empty,))[0], True
+    return returns, False
 
 
 def encoding_of(returns: Any) -> str:

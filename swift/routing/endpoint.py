@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from swift._speedups.futures import Future
 from swift._speedups.kernel import Plan, is_missing
 from swift.di.running import DependencyPlan, Exits, run
 from swift.http import ErrorDetail, Problem, Request, Response, StreamingResponse
@@ -89,10 +90,12 @@ class Endpoint(Plan):
 
     async def _call(self, values: list[Any]) -> Any:
         if self.handler_kind == "coroutine":
-            return await self.invoke(values)
-        if self.handler_kind == "thread":
-            return await self.in_thread(self.invoke, values)
-        return self.invoke(values)
+            result = await self.invoke(values)
+        elif self.handler_kind == "thread":
+            result = await self.in_thread(self.invoke, values)
+        else:
+            result = self.invoke(values)
+        return await result if isinstance(result, Future) else result
 
     def _answer(self, result: Any) -> Response:
         """The handler's result as a response; an iterator is sent while it is iterated."""
@@ -109,6 +112,8 @@ class Endpoint(Plan):
         try:
             if self.handler_kind == "thread":
                 result = await run(plan, values, exits, self.in_thread, self.invoke)
+                if isinstance(result, Future):
+                    result = await result
             else:
                 await run(plan, values, exits, self.in_thread)
                 result = await self._call(values)
