@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swift.http.sse import EventSourceResponse, ServerSentEvent
+from swift import App, Request
+from swift.http.sse import EventHistory, EventSourceResponse, ServerSentEvent
 from swift.testing import TestClient
 
 
@@ -184,3 +185,105 @@ class TestResponse:
     def test_an_interval_that_is_none_is_refused(self, seconds: float) -> None:
         with pytest.raises(ValueError, match="positive number or None"):
             EventSourceResponse([], keep_alive=seconds)
+
+
+# The history of a topic.
+
+
+async def take(count: int, events: Any) -> list[ServerSentEvent]:
+    found = []
+    async for event in events:
+        found.append(event)
+        if len(found) == count:
+            break
+    await events.aclose()
+    return found
+
+
+def numbers(events: list[ServerSentEvent]) -> list[Any]:
+    return [event.data if event.event != "reset" else "reset" for event in events]
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed_then_what_comes() -> None:
+    history = EventHistory(100)
+    for number in range(5):
+        history.publish(number)
+    stream = history.stream(history.publish(5).id)
+    history.publish(6)
+    assert numbers(await take(1, stream)) == [6]
+    stream = history.stream(f"{history.epoch}-3")
+    waiting = asyncio.ensure_future(take(5, stream))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    history.publish("live")
+    async with asyncio.timeout(30):
+        assert numbers(await waiting) == [3, 4, 5, 6, "live"]
+
+
+async def test_a_new_client_gets_what_comes() -> None:
+    history = EventHistory()
+    history.publish("before")
+    waiting = asyncio.ensure_future(take(2, history.stream()))
+    await asyncio.sleep(0)
+    history.publish("a")
+    history.publish("b")
+    assert numbers(await waiting) == ["a", "b"]
+
+
+async def test_who_missed_too_much_is_told_so() -> None:
+    history = EventHistory(2)
+    for number in range(5):
+        history.publish(number)
+    for known in (f"{history.epoch}-1", "other-5", f"{history.epoch}-99", f"{history.epoch}-x", "x", "-"):
+        stream = history.stream(known)
+        (event,) = await take(1, stream)
+        assert (event.event, event.id) == ("reset", f"{history.epoch}-5")
+    assert numbers(await take(2, history.stream(f"{history.epoch}-3"))) == [3, 4]
+
+
+async def test_a_slow_client_holds_nobody_up() -> None:
+    history = EventHistory(10)
+    slow = history.stream()
+    step = asyncio.ensure_future(anext(slow))
+    await asyncio.sleep(0)
+    for number in range(1000):
+        history.publish(number)
+    assert (await step).event == "reset"
+    history.publish("after")
+    assert numbers(await take(1, slow)) == ["after"]
+
+
+async def test_a_history_that_is_closed_ends_its_streams() -> None:
+    history = EventHistory()
+    history.publish(1)
+    waiting = asyncio.ensure_future(take(9, history.stream(f"{history.epoch}-0")))
+    await asyncio.sleep(0)
+    history.publish(2)
+    history.close()
+    assert numbers(await waiting) == [1, 2]
+    with pytest.raises(RuntimeError, match="closed"):
+        history.publish(3)
+
+
+async def test_a_client_of_an_app_comes_back() -> None:
+    history = EventHistory()
+    app = App(openapi_url=None)
+
+    @app.get("/")
+    async def events(request: Request) -> EventSourceResponse:
+        return history.response(request)
+
+    for number in range(3):
+        history.publish({"number": number}, event="made")
+    async with TestClient(app) as client, asyncio.timeout(30):
+        headers = {"last-event-id": f"{history.epoch}-2"}
+        async with client.stream("GET", "/", headers=headers) as response:
+            record = await anext(response)
+            response.disconnect()
+    assert record == f'event: made\nid: {history.epoch}-3\ndata: {{"number":2}}\n\n'.encode()
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"epoch": "a\nb"}])
+def test_a_wrong_history_is_refused(options: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        EventHistory(**options)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swift import App
 from swift.http.problems import NotFound
 from swift.http.static import StaticFiles
 from swift.testing import ClientResponse, TestClient
@@ -350,3 +351,72 @@ async def test_no_path_reaches_a_secret(
 
     assert answer.status in (200, 308, 404)
     assert b"secret" not in answer.content
+
+
+# A front end that routes by itself.
+
+
+@pytest.fixture
+def front_end(tmp_path: Path) -> App:
+    (tmp_path / "index.html").write_text("<html>")
+    (tmp_path / "app.js").write_text("run()")
+    app = App(openapi_url=None)
+
+    @app.get("/api/items")
+    async def items() -> list[int]:
+        return [1]
+
+    app.mount("/", StaticFiles(tmp_path, html=True, fallback="index.html"))
+    return app
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "status", "text"),
+    [
+        ("GET", "/", BROWSER, 200, "<html>"),
+        ("GET", "/users/5/edit", BROWSER, 200, "<html>"),
+        ("HEAD", "/users/5/edit", BROWSER, 200, ""),
+        ("GET", "/users/.hidden/x", BROWSER, 200, "<html>"),
+        ("GET", "/app.js", {"accept": "*/*"}, 200, "run()"),
+        ("GET", "/missing.js", BROWSER, 404, None),
+        ("GET", "/users/5/edit", {"accept": "application/json"}, 404, None),
+        ("GET", "/users/5/edit", {}, 404, None),
+        ("GET", "/users/5/edit", {"accept": "text/html;q=0, */*"}, 404, None),
+        ("POST", "/users/5/edit", BROWSER, 405, None),
+        ("GET", "/api/items", {}, 200, "[1]"),
+        ("POST", "/api/items", {}, 405, None),
+    ],
+)
+async def test_pages_that_are_not_there_are_the_front_ends(
+    front_end: App, method: str, path: str, accept: dict[str, str], status: int, text: str | None
+) -> None:
+    async with TestClient(front_end) as client:
+        response = await client.request(method, path, headers=accept)
+    assert response.status == status
+    if text is not None:
+        assert response.text == text
+    else:
+        assert response.problem.status == status
+    if text == "<html>" and path != "/":
+        assert response.headers["cache-control"] == "no-cache"
+        assert response.headers["vary"] == "Accept"
+
+
+async def test_the_page_of_a_front_end_has_validators(front_end: App) -> None:
+    async with TestClient(front_end, headers=BROWSER) as client:
+        etag = (await client.get("/a/b")).headers["etag"]
+        assert (await client.get("/c/d", headers={"if-none-match": etag})).status == 304
+
+
+async def test_a_fallback_that_was_deleted_is_404(front_end: App, tmp_path: Path) -> None:
+    (tmp_path / "index.html").unlink()
+    async with TestClient(front_end, headers=BROWSER) as client:
+        assert (await client.get("/a/b")).status == 404
+
+
+def test_a_fallback_that_is_not_there_is_told_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="build the front end"):
+        StaticFiles(tmp_path, fallback="index.html")

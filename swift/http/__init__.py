@@ -39,32 +39,41 @@ from .responses import (
 if TYPE_CHECKING:
     from .cache_control import CacheControl
     from .files import FileResponse
-    from .forms import FormData, UploadFile
-    from .sse import EventSourceResponse, ServerSentEvent
+    from .forms import FormData, FormLimits, UploadFile
+    from .multipart import Part
+    from .sse import EventHistory, EventSourceResponse, ServerSentEvent
     from .static import StaticFiles
+    from .tls import TLS
 
 # Modules that few applications need are imported when their names are first asked for.
 _LATER = {
     "CacheControl": "cache_control",
+    "EventHistory": "sse",
     "EventSourceResponse": "sse",
     "FileResponse": "files",
     "FormData": "forms",
+    "FormLimits": "forms",
+    "Part": "multipart",
     "ServerSentEvent": "sse",
     "StaticFiles": "static",
+    "TLS": "tls",
     "UploadFile": "forms",
 }
 
 __all__ = [
+    "TLS",
     "BadRequest",
     "CacheControl",
     "ClientDisconnect",
     "Conflict",
     "ContentTooLarge",
     "ErrorDetail",
+    "EventHistory",
     "EventSourceResponse",
     "FileResponse",
     "Forbidden",
     "FormData",
+    "FormLimits",
     "HTMLResponse",
     "Headers",
     "InternalServerError",
@@ -73,6 +82,7 @@ __all__ = [
     "MutableHeaders",
     "NotAcceptable",
     "NotFound",
+    "Part",
     "PreconditionFailed",
     "Problem",
     "ProblemResponse",

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Iterable
-from typing import Any
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .responses import HeadersInput, StreamingResponse, close, iterate
+
+if TYPE_CHECKING:
+    from .request import Request
 
 _LINE_END = re.compile("\r\n|\r|\n")
 _BREAKS = re.compile("[\r\n\0]")
@@ -136,3 +141,91 @@ class _EventStream:
         except Exception as error:
             self.error = error
         await self.queue.put(None)
+
+
+_MARK = re.compile(r"[0-9]{1,18}\Z")
+
+
+class EventHistory:
+    """The last events of a topic, for clients that come back: each gets what it has missed, then what comes.
+
+        history = EventHistory(1000)
+        history.publish({"price": 5}, event="price")            # anywhere on the loop
+
+        @app.get("/prices")
+        async def prices(request: Request) -> EventSourceResponse:
+            return history.response(request)
+
+    Events are numbered, and their ids are `<epoch>-<number>`; a client sends the id of the last one it saw in
+    Last-Event-ID. One that missed more than the last `size` events, or whose id is of another epoch (the process
+    was started anew), gets an event `reset` first: what it knows is out of date. A slow client is in the same
+    place as one that comes back: it waits in nobody's memory, and the others do not wait for it.
+    """
+
+    def __init__(self, size: int = 1000, *, epoch: str | None = None) -> None:
+        if size < 1:
+            raise ValueError(f"A history keeps at least 1 event, got {size}.")
+        self.epoch = token_hex(4) if epoch is None else epoch
+        # Refused here rather than with the first event.
+        ServerSentEvent(id=self.epoch)
+        self._events: deque[ServerSentEvent] = deque(maxlen=size)
+        self._published = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def publish(self, data: Any = None, *, event: str | None = None) -> ServerSentEvent:
+        """Add an event, for all who listen. Called on the event loop that they run on."""
+        if self._closed:
+            raise RuntimeError("The history of events is closed; what is published now would reach nobody.")
+        made = ServerSentEvent(data=data, event=event, id=f"{self.epoch}-{self._published + 1}")
+        self._events.append(made)
+        self._published += 1
+        self._wake()
+        return made
+
+    def close(self) -> None:
+        """End the streams of all who listen, once they have what was published."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # Those who wait hold the old one, so that none is woken twice or missed.
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def stream(self, last_event_id: str | None = None) -> AsyncIterator[ServerSentEvent]:
+        """What came after `last_event_id`, then what comes; without an id only the latter."""
+        place = self._place(last_event_id)
+        if place is None:
+            # The place of the reset is taken before it is given away: what is published meanwhile comes after it.
+            place = self._published
+            yield self._reset()
+        while True:
+            oldest = self._published - len(self._events)
+            if place < oldest:
+                place = self._published
+                yield self._reset()
+            elif place < self._published:
+                event = self._events[place - oldest]
+                place += 1
+                yield event
+            elif self._closed:
+                return
+            else:
+                await self._changed.wait()
+
+    def response(self, request: Request, *, keep_alive: float | None = 15.0) -> EventSourceResponse:
+        """The answer to a client that listens, from where its Last-Event-ID says."""
+        return EventSourceResponse(self.stream(request.headers.get("last-event-id")), keep_alive=keep_alive)
+
+    def _place(self, last_event_id: str | None) -> int | None:
+        """How many events a client has behind it; None when that cannot be known."""
+        if not last_event_id:
+            return self._published
+        epoch, _, number = last_event_id.rpartition("-")
+        if epoch != self.epoch or not _MARK.match(number) or int(number) > self._published:
+            return None
+        return int(number)
+
+    def _reset(self) -> ServerSentEvent:
+        return ServerSentEvent(event="reset", data="", id=f"{self.epoch}-{self._published}")

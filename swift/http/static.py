@@ -17,19 +17,30 @@ from swift._speedups.kernel import strip_root_path
 
 from ._sending import Receive
 from .files import MISSING, FileResponse, Scope, Send
+from .headers import combined
+from .negotiation import parse_accept
 from .problems import MethodNotAllowed, NotFound, Problem
-from .responses import RedirectResponse
+from .responses import RedirectResponse, Response
 
 
 class StaticFiles:
     """The ASGI application. With `html=True` a directory is answered by its index.html.
 
+    `fallback` is a file of the directory for a front end that routes by itself: it answers the pages that are not
+    there. A page is what a browser navigates to: the client accepts text/html and the last segment of the path
+    has no dot. So a missing script or image stays a 404, and so does what a program asks for.
+
     Files and directories whose name starts with a dot are not served unless `allow_dotfiles`.
-    The directory must exist: a wrong one is a ValueError at start.
+    The directory, and the fallback in it, must exist: a wrong one is a ValueError at start.
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], html: bool = False, *, allow_dotfiles: bool = False
+        self,
+        directory: str | os.PathLike[str],
+        html: bool = False,
+        *,
+        fallback: str | None = None,
+        allow_dotfiles: bool = False,
     ) -> None:
         self.directory = os.path.realpath(directory)
         if not os.path.isdir(self.directory):
@@ -38,15 +49,21 @@ class StaticFiles:
             )
         self.html = html
         self.allow_dotfiles = allow_dotfiles
+        self.fallback = fallback
+        if fallback is not None and not os.path.isfile(os.path.join(self.directory, fallback)):
+            raise ValueError(
+                f"The fallback {fallback!r} is no file of the static directory {os.fspath(directory)!r}; "
+                "build the front end, or correct the name."
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"StaticFiles serves HTTP only, not {scope['type']!r}; mount it elsewhere.")
         try:
-            response = self._respond(scope)
-            await response(scope, receive, send)
+            await self._respond(scope)(scope, receive, send)
         except Problem as problem:
-            await problem.to_response()(scope, receive, send)
+            response = self.page_instead(problem, scope) or problem.to_response()
+            await response(scope, receive, send)
         except _IsDirectory:
             # No empty segment got here, so the target cannot start with `//` and leave this host.
             root_path = scope.get("root_path", "")
@@ -65,6 +82,16 @@ class StaticFiles:
         if self.html and path in ("", "/") and not scope["path"].endswith("/"):
             raise _IsDirectory
         return _StaticFile(self, self.segments(path))
+
+    def page_instead(self, problem: Problem, scope: Scope) -> Response | None:
+        """The fallback for a page that is not there."""
+        if self.fallback is None or problem.status != 404 or not names_page(scope):
+            return None
+        page = _StaticFile(self, self.fallback.split("/"), is_fallback=True)
+        # It names the scripts of its release, so it is asked about again each time.
+        page.headers["cache-control"] = "no-cache"
+        page.headers.vary("Accept")
+        return page
 
     def segments(self, path: str) -> list[str]:
         """The names on the way from the directory to the file. Raises NotFound for a path that is refused."""
@@ -85,6 +112,13 @@ class StaticFiles:
         return names
 
 
+def names_page(scope: Scope) -> bool:
+    """Whether a browser navigates there: it says that it wants HTML, and the path names no file of another kind."""
+    accept = combined(scope["headers"], b"accept") or ""
+    wanted = [item for item in parse_accept(accept) if (item.type, item.subtype) == ("text", "html")]
+    return any(item.quality > 0 for item in wanted) and "." not in scope["path"].rpartition("/")[2]
+
+
 class _IsDirectory(Exception):
     """The path names a directory with an index and lacks its final slash, which relative links need."""
 
@@ -92,10 +126,11 @@ class _IsDirectory(Exception):
 class _StaticFile(FileResponse):
     """A file that must still lie in the directory when it is opened."""
 
-    __slots__ = ("site",)
+    __slots__ = ("is_fallback", "site")
 
-    def __init__(self, site: StaticFiles, names: list[str]) -> None:
+    def __init__(self, site: StaticFiles, names: list[str], *, is_fallback: bool = False) -> None:
         self.site = site
+        self.is_fallback = is_fallback
         super().__init__(os.path.join(site.directory, *names), content_disposition="inline")
 
     def open(self) -> FileIO:
@@ -113,3 +148,10 @@ class _StaticFile(FileResponse):
             raise _IsDirectory
         self.path = path
         return super().open()
+
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        page = None if self.is_fallback else self.site.page_instead(problem, scope)
+        if page is None:
+            await super()._refuse(problem, scope, receive, send)
+        else:
+            await page(scope, receive, send)
