@@ -281,7 +281,18 @@ def map_async(
     if limit is None:
         return when_all([futurize(function, item) for item in items])
     semaphore = Semaphore(limit)
-    return when_all([semaphore.run(function, item) for item in items])
+    failed = False
+
+    def stop(error: BaseException) -> Any:
+        nonlocal failed
+        failed = True
+        raise error
+
+    def begin(item: Any) -> Future[Any]:
+        # A failure gives its permit back before it is the outcome, which then cancels this one.
+        return Promise[Any]().future if failed else futurize(function, item).catch(stop, BaseException)
+
+    return when_all([semaphore.run(begin, item) for item in items])
 
 
 def filter_async(
