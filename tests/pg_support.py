@@ -400,6 +400,18 @@ class Cluster:
         self._write_hba(f"local all,replication {SUPERUSER} trust\n{lines}")
         self.reload()
 
+    @contextlib.contextmanager
+    def hba(self, lines: str) -> Iterator[None]:
+        """Lines before all others of pg_hba.conf, for the time of a `with` block."""
+        before = (self.data / "pg_hba.conf").read_text()
+        self._write_hba(f"{lines}\n{before}")
+        self.reload()
+        try:
+            yield
+        finally:
+            self._write_hba(before)
+            self.reload()
+
     def configure(self, **settings: str | None) -> None:
         """Change settings (None: back to the default) and reload; in effect for new connections when this returns."""
         for name, value in settings.items():

@@ -11,7 +11,7 @@ from typing import Any
 from . import scram, tls
 from .actions import Action, Call, Receive, Send, TLSConnection
 from .errors import PgAuthenticationError, PgConfigError, PgNotice, PgProtocolError
-from .messages import error_of, frontend_message, notice_of
+from .messages import encoded, error_of, frontend_message, notice_of
 from .options import ConnectOptions, Host
 
 OK, KERBEROS5, CLEARTEXT, MD5, SCM, GSS, GSS_CONTINUE, SSPI, SASL, SASL_CONTINUE, SASL_FINAL = (
@@ -71,7 +71,7 @@ class Authentication:
             yield from self._reply(hashed(password, self._options.user, payload) + b"\0")
         elif code == CLEARTEXT:
             password = yield from self._password("password")
-            yield from self._reply(password.encode("utf-8", "surrogateescape") + b"\0")
+            yield from self._reply(encoded(password, "password") + b"\0")
         elif code in (GSS, SSPI):
             yield from self._gss()
         elif code in (GSS_CONTINUE, SASL_CONTINUE, SASL_FINAL):
@@ -115,8 +115,7 @@ class Authentication:
             raise PgAuthenticationError(
                 f'{self._host}: the server asks for a password ("{method}"), and none was given.'
             )
-        if "\0" in password:
-            raise PgConfigError("The password contains a NUL character.")
+        encoded(password, "password")  # for its checks
         return password
 
     # SASL
@@ -244,7 +243,7 @@ class Authentication:
 
 def hashed(password: str, user: str, salt: bytes) -> bytes:
     """The answer to an md5 request: "md5" + md5(md5(password + user) + salt)."""
-    secret = password.encode("utf-8", "surrogateescape") + user.encode("utf-8", "surrogateescape")
+    secret = encoded(password, "password") + encoded(user, "user")
     inner = hashlib.md5(secret, usedforsecurity=False).hexdigest().encode()
     return b"md5" + hashlib.md5(inner + salt, usedforsecurity=False).hexdigest().encode()
 

@@ -18,18 +18,29 @@ def frontend_message(kind: bytes, payload: bytes = b"") -> bytes:
 TERMINATE = frontend_message(b"X")
 
 
+def encoded(text: str, what: str) -> bytes:
+    """A string for the wire, without its final NUL. Bytes that are no UTF-8 come and go as surrogate escapes (PEP 383).
+
+    Raises PgConfigError, which does not repeat the text: NUL would end the string early and begin the next.
+    """
+    if "\0" in text:
+        raise PgConfigError(f"The {what} contains a NUL character.")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise PgConfigError(f"The {what} contains a lone surrogate, which UTF-8 cannot express.") from None
+
+
 def startup_message(protocol: tuple[int, int], parameters: Mapping[str, str]) -> bytes:
-    """A StartupMessage. Its strings end with NUL, so one inside would begin the next parameter: PgConfigError."""
-    parts = []
+    """A StartupMessage. Raises PgConfigError."""
+    parts: list[bytes] = []
     for name, value in parameters.items():
-        if "\0" in name or "\0" in value:
-            raise PgConfigError(
-                f'The startup parameter "{name.replace(chr(0), "")}" contains a NUL character.'
-            )
-        parts.append(
-            name.encode("utf-8", "surrogateescape") + b"\0" + value.encode("utf-8", "surrogateescape") + b"\0"
-        )
-    payload = struct.pack("!hh", *protocol) + b"".join(parts) + b"\0"
+        shown = name if name.replace(".", "_").isidentifier() else "…"
+        parts += [
+            encoded(name, "name of a startup parameter"),
+            encoded(value, f'startup parameter "{shown}"'),
+        ]
+    payload = struct.pack("!hh", *protocol) + b"\0".join([*parts, b"", b""])
     return struct.pack("!i", len(payload) + 4) + payload
 
 

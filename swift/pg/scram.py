@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import MutableMapping
 
 from .errors import PgAuthenticationError, PgProtocolError
+from .messages import encoded
 
 MECHANISM = "SCRAM-SHA-256"
 MECHANISM_PLUS = "SCRAM-SHA-256-PLUS"
@@ -168,7 +169,7 @@ def _fields(message: bytes, names: str) -> dict[str, bytes]:
 
 def prepare(password: str) -> bytes:
     """SASLprep (RFC 4013) as PostgreSQL does it: a password it cannot prepare is used as its bytes are."""
-    raw = password.encode("utf-8", "surrogateescape")
+    raw = encoded(password, "password")
     if password.isascii():
         return raw
     prepared = _saslprep(password)
@@ -183,17 +184,16 @@ def _saslprep(text: str) -> str | None:
     )
     if not mapped:
         return None
-    # Prohibited characters and the rule for bidirectional text are about the outcome of normalisation (RFC 3454 section 3).
-    text = unicodedata.normalize("NFKC", mapped)
-    for character in text:
+    # As PostgreSQL has it, of both sides: what is prohibited is looked for before normalisation.
+    for character in mapped:
         if any(table(character) for table in _PROHIBITED):
             return None
-    if any(stringprep.in_table_d1(character) for character in text):
-        if any(stringprep.in_table_d2(character) for character in text):
+    if any(stringprep.in_table_d1(character) for character in mapped):
+        if any(stringprep.in_table_d2(character) for character in mapped):
             return None
-        if not (stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])):
+        if not (stringprep.in_table_d1(mapped[0]) and stringprep.in_table_d1(mapped[-1])):
             return None
-    return text
+    return unicodedata.normalize("NFKC", mapped)
 
 
 _PROHIBITED = (
