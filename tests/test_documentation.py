@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KEPT = re.compile(r"^([A-Z]+)=\$\(")
 FILE = re.compile(r"# ([\w-]+\.(?:py|toml))\n")
 
 # The option by which each server is told where to listen.
@@ -67,8 +68,12 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """The command of a console block, and the output that the page shows."""
+    """The command of a console block, and the output that the page shows.
 
+    `NAME=$(command)` keeps what the command says for those that follow.
+    """
+
+    line: str
     environment: dict[str, str]
     words: list[str]
     output: str
@@ -81,6 +86,9 @@ class Command(NamedTuple):
     @property
     def serves(self) -> bool:
         return self.program in SERVERS and (self.program != "swift-api" or self.words[1] == "run")
+
+
+SERVE = Command("swift-api run app:asgi", {}, ["swift-api", "run", "app:asgi"], "", "")
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -97,12 +105,13 @@ def commands_of(page: Path) -> list[Command]:
         if block.language == "console":
             line, _, output = block.text.partition("\n")
             assert line.startswith("$ "), block.place
-            words = shlex.split(line.removeprefix("$ "))
+            line = line.removeprefix("$ ")
+            words = shlex.split(KEPT.sub("", line))
             environment = {}
             while re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 name, _, value = words.pop(0).partition("=")
                 environment[name] = value
-            commands.append(Command(environment, words, output, block.place))
+            commands.append(Command(line, environment, words, output, block.place))
     return commands
 
 
@@ -162,11 +171,25 @@ def test_the_commands_of_a_page_give_what_they_show(page: Path, tmp_path: Path) 
             assert command.program in ("curl", "pip"), f"{command.place}: nobody runs `{command.program}`"
     asked = [command for command in commands if command.program == "curl"]
     if asked:
-        with served(Command({}, ["swift-api", "run", "app:asgi"], "", page.name), tmp_path) as port:
+        with served(SERVE._replace(place=page.name), tmp_path) as port:
+            kept: dict[str, str] = {}
             for command in asked:
-                words = [word.replace("localhost:8000", f"127.0.0.1:{port}") for word in command.words]
-                done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True)
-                assert done.stdout.rstrip() == command.output.rstrip(), command.place
+                line = command.line.replace("localhost:8000", f"127.0.0.1:{port}")
+                variable = KEPT.match(line)
+                if variable is not None:
+                    line = line[variable.end() : -1]
+                done = subprocess.run(
+                    ["sh", "-c", line],
+                    env={**os.environ, **kept},
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    check=True,
+                )
+                if variable is not None:
+                    kept[variable.group(1)] = done.stdout.rstrip()
+                else:
+                    assert done.stdout.rstrip() == command.output.rstrip(), command.place
 
 
 def run_module(
@@ -223,12 +246,17 @@ def served(command: Command, directory: Path) -> Iterator[int]:
         assert process.returncode == 0, f"{command.place}: {output}"
 
 
+def test_the_first_api_of_the_readme_is_the_quickstart_word_for_word() -> None:
+    shown = [block.text for block in blocks_of(ROOT / "README.md") if block.file == "app.py"]
+    assert shown == [(ROOT / "examples/quickstart/app.py").read_text()]
+
+
 def test_the_first_api_of_the_readme_has_a_documentation_page(tmp_path: Path) -> None:
     page = ROOT / "README.md"
     write_files(page, tmp_path)
     assert sum(command.program == "curl" for command in commands_of(page)) >= 4
-    with served(Command({}, ["swift-api", "run", "app:asgi"], "", page.name), tmp_path) as port:
-        assert "<title>Books</title>" in httpx.get(f"http://127.0.0.1:{port}/docs").text
+    with served(SERVE._replace(place=page.name), tmp_path) as port:
+        assert "<title>Library</title>" in httpx.get(f"http://127.0.0.1:{port}/docs").text
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
