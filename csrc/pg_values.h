@@ -123,6 +123,17 @@ static inline void pg_split_micros(int64_t micros, int32_t *days, int64_t *time)
     *time = rest;
 }
 
+/* The text of msgspec for what Python's types hold, that of swift/pg/types.py for the rest: ISO 8601, "infinity",
+ * years before 1 with " BC". PG_TIME_TEXT bytes each. */
+#define PG_TIME_TEXT 64
+size_t pg_text_date(int32_t days, char *out);
+size_t pg_text_time(int64_t micros, char *out);                     /* 0 to 24:00:00 */
+size_t pg_text_timetz(int64_t micros, int32_t seconds_west, char *out);
+size_t pg_text_timestamp(int64_t micros, bool utc, char *out);
+/* ISO 8601 with a sign a component, as IntervalStyle = iso_8601 prints it. PG_INTERVAL_TEXT bytes. */
+#define PG_INTERVAL_TEXT 96
+size_t pg_text_interval(int32_t months, int32_t days, int64_t micros, char *out);
+
 /* ---- uuid ------------------------------------------------------------------------------------------ */
 
 void pg_text_uuid(const uint8_t *data, char *out); /* 36 bytes from 16 */
@@ -133,6 +144,10 @@ pg_status pg_parse_uuid(const char *text, size_t length, uint8_t *out);
 
 /* "08:00:2b:01:02:03" from 6 or 8 bytes: 3 bytes for each, less one. */
 size_t pg_text_macaddr(const uint8_t *data, size_t length, char *out);
+/* An inet or cidr as ipaddress prints it; an inet of one host without its mask. PG_INET_TEXT bytes.
+ * `mapped_dotted`: ::ffff:1.2.3.4 rather than ::ffff:102:304. PG_MALFORMED leaves `written` as it was. */
+#define PG_INET_TEXT 48
+pg_status pg_text_inet(const uint8_t *data, size_t length, bool cidr, bool mapped_dotted, char *out, size_t *written);
 /* tsvectorout: 'lexeme':1A,2 'other'. */
 pg_status pg_text_tsvector(const uint8_t *data, size_t length, pg_writer *out);
 

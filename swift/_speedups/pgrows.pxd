@@ -3,6 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
 
+from swift._speedups.pgjson cimport JsonPlan
 from swift._speedups.pgvalues cimport Codec, decode_t
 from swift._speedups.pgwire cimport pg_writer
 
@@ -47,13 +48,15 @@ cdef class RowDecoder:
     cdef bint busy
     cdef bint atomic
     cdef Py_ssize_t position
-    cdef object json_writer
+    cdef JsonPlan json
     # The payload of one DataRow to what `into` says. Raises pgvalues.DecodeError, which names column and type.
     cdef object decode(self, const uint8_t* data, Py_ssize_t length)
     # Appends every DataRow of a run of whole messages, headers included, to `rows`; other messages are an error.
     cdef int decode_frames(self, const uint8_t* data, Py_ssize_t length, list rows) except -1
     # The payload of one DataRow as a JSON object (with into="scalar": as a bare value).
     cdef int write_json(self, const uint8_t* data, Py_ssize_t length, pg_writer* out) except -1
+    # The same for a run of whole messages, headers included: a JSON array.
+    cdef int write_json_frames(self, const uint8_t* data, Py_ssize_t length, pg_writer* out) except -1
     cdef object _decode(self, const uint8_t* data, Py_ssize_t length)
     cdef int _fill(self, PyObject** out, const uint8_t* data, Py_ssize_t length) except -1
     cdef object _call(self, const uint8_t* data, Py_ssize_t length)

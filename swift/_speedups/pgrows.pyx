@@ -17,9 +17,10 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New
 from libc.stdint cimport int32_t, uint8_t, uint16_t
 
-from swift._speedups.pgvalues cimport Codec
+from swift._speedups.pgjson cimport JsonPlan
+from swift._speedups.pgvalues cimport Buffer, Codec, check
 from swift._speedups.pgvalues import DecodeError
-from swift._speedups.pgwire cimport pg_frame, pg_frame_next, pg_load_i32, pg_load_u16, pg_put_bytes, pg_writer
+from swift._speedups.pgwire cimport pg_frame, pg_frame_next, pg_load_i32, pg_load_u16, pg_put_u8, pg_writer, pg_writer_rewind
 
 
 cdef extern from "Python.h":
@@ -483,15 +484,39 @@ cdef class RowDecoder:
         return 0
 
     cdef int write_json(self, const uint8_t* data, Py_ssize_t length, pg_writer* out) except -1:
-        cdef RowDecoder decoder
-        cdef bytes text
-        if self.json_writer is None:
-            into = "scalar" if self.shape == SCALAR else dict
-            self.json_writer = RowDecoder(self.columns, self.codecs, into)
-        decoder = <RowDecoder>self.json_writer
-        text = msgspec.json.encode(decoder.decode(data, length), enc_hook=str)
-        pg_put_bytes(out, <const char*>text, len(text))
+        if self.json is None:
+            self.json = JsonPlan(self.columns.names, self.codecs, self.shape == SCALAR)
+        return self.json.write(data, length, out)
+
+    cdef int write_json_frames(self, const uint8_t* data, Py_ssize_t length, pg_writer* out) except -1:
+        cdef pg_frame frame
+        cdef size_t start = out.length
+        cdef int taken
+        cdef bint first = True
+        try:
+            pg_put_u8(out, c"[")
+            while length > 0:
+                taken = pg_frame_next(data, length, &frame)
+                if taken <= 0 or frame.type != c"D":
+                    raise DecodeError("something else than whole rows")
+                if not first:
+                    pg_put_u8(out, c",")
+                first = False
+                self.write_json(frame.payload, frame.length, out)
+                data += taken
+                length -= taken
+            pg_put_u8(out, c"]")
+            check(out.status)
+        except BaseException:
+            pg_writer_rewind(out, start)
+            raise
         return 0
+
+    def write_json_as(self, bint numeric_as_number=False, bint big_integers_as_text=False):
+        """How JSON of these rows is written from now on: numeric unquoted; int8 beyond 2**53 - 1 quoted."""
+        self.json = JsonPlan(
+            self.columns.names, self.codecs, self.shape == SCALAR, numeric_as_number, big_integers_as_text
+        )
 
     def decode_payload(self, const uint8_t[::1] payload not None):
         """One DataRow's payload (bytes) to what `into` says. Raises DecodeError."""
@@ -503,3 +528,17 @@ cdef class RowDecoder:
         if frames.shape[0]:
             self.decode_frames(&frames[0], frames.shape[0], rows)
         return rows
+
+    def json_payload(self, const uint8_t[::1] payload not None):
+        """One DataRow's payload (bytes) as the bytes of a JSON object. Raises DecodeError."""
+        cdef Buffer out = Buffer()
+        self.write_json(&payload[0] if payload.shape[0] else <const uint8_t*>b"", payload.shape[0], &out.writer)
+        return out.take()
+
+    def json_run(self, const uint8_t[::1] frames not None):
+        """A run of whole DataRow messages as the bytes of a JSON array. Raises DecodeError."""
+        cdef Buffer out = Buffer()
+        self.write_json_frames(
+            &frames[0] if frames.shape[0] else <const uint8_t*>b"", frames.shape[0], &out.writer
+        )
+        return out.take()

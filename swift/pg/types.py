@@ -1,18 +1,19 @@
 """Values of PostgreSQL for which Python has no type, and those its own types cannot hold.
 
 `str(value)` is PostgreSQL's text for it, which the server reads back; `json_default` is the `enc_hook` by which a
-msgspec encoder writes them as that text. The driver's own JSON is the same.
+msgspec encoder writes it as that text, and a Row as an object. The driver's own JSON is the same.
 """
 
 from __future__ import annotations
 
 import datetime
 import functools
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+
+from swift._speedups.pgjson import json_default
 
 __all__ = [
     "Array",
@@ -39,15 +40,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-ADDRESSES = (
-    ipaddress.IPv4Address,
-    ipaddress.IPv6Address,
-    ipaddress.IPv4Interface,
-    ipaddress.IPv6Interface,
-    ipaddress.IPv4Network,
-    ipaddress.IPv6Network,
-)
 
 DAY = 86_400_000_000
 # Julian day 0, the first date of PostgreSQL, in days from 2000-01-01; the numbers of infinity.
@@ -555,10 +547,3 @@ class Circle(NamedTuple):
 
     center: Point
     radius: float
-
-
-def json_default(value: object) -> str:
-    """The text of a value msgspec knows no JSON for: give it as `enc_hook`. Raises NotImplementedError for others."""
-    if isinstance(value, (Scalar, Lsn, *ADDRESSES)):
-        return str(value)
-    raise NotImplementedError(f"`{type(value).__name__}` has no JSON form.")
