@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from swift.engines import Database
+    from swift.http import FormLimits
+    from swift.http.codecs import Codec
     from swift.openapi import Documentation, OpenAPIOptions
+    from swift.schemas import TypeHooks
     from swift.settings import Settings
 
     from .rsgi import RSGIDoor
@@ -41,6 +44,8 @@ class App(Router):
     both. settings: what arguments do not say comes from here. database: a URL or a Database, bound for
     every request; `app.db`. max_threads: how many
     `def` handlers run at once. shutdown_timeout: seconds that work after responses gets on shutdown.
+    codecs: media types of bodies beside JSON, see `swift.http.codecs`. type_hooks: types that msgspec does not know,
+    see `swift.schemas.TypeHooks`. form_limits: what a form may hold, see `swift.http.FormLimits`.
     openapi_options: what the document says besides the routes, see `swift.openapi.OpenAPIOptions`.
     """
 
@@ -69,6 +74,9 @@ class App(Router):
         max_threads: int = 40,
         shutdown_timeout: float = 10.0,
         debug: bool | None = None,
+        codecs: Sequence[Codec] | None = None,
+        type_hooks: TypeHooks | None = None,
+        form_limits: FormLimits | None = None,
     ) -> None:
         self._enter: Callable[[Scope, Receive, Send], tuple[Any, Any]] = not_started
         super().__init__(
@@ -78,6 +86,9 @@ class App(Router):
             authentication=authentication,
             permission_classes=permission_classes,
             converters=converters,
+            codecs=codecs,
+            type_hooks=type_hooks,
+            form_limits=form_limits,
         )
         self.settings = settings
         if settings is not None:
@@ -112,6 +123,7 @@ class App(Router):
             "title": title,
             "version": version,
             "description": description,
+            "schema_hook": self._schema_hook,
         }
         if openapi_options is not None:
             self._openapi_options.update(openapi_options)
@@ -302,6 +314,14 @@ class App(Router):
         from swift.openapi import openapi
 
         return openapi(self.routes, **self._openapi_options)
+
+    def _schema_hook(self, cls: type[Any]) -> dict[str, Any]:
+        """The JSON Schema of a type that some route's `type_hooks` know; NotImplementedError for any other."""
+        for hooks in {id(route.plan.type_hooks): route.plan.type_hooks for route in self.routes}.values():
+            if hooks is not None and hooks.knows(cls):
+                found: dict[str, Any] = hooks.schema_hook(cls)
+                return found
+        raise NotImplementedError(f"{cls!r} is not known")
 
     # Declaring.
 

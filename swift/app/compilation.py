@@ -112,6 +112,9 @@ def inherited(app: App, placed: Placed, app_middleware: tuple[Middleware, ...]) 
         app_scope=app.app_scope,
         overrides=app.overrides,
         in_thread=app.threads.run,
+        codecs=next((found.codecs for found in inner_first if found.codecs is not None), ()),
+        type_hooks=next((found.type_hooks for found in inner_first if found.type_hooks is not None), None),
+        form_limits=next((found.form_limits for found in inner_first if found.form_limits is not None), None),
     )
 
 

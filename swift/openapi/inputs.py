@@ -63,7 +63,7 @@ def request_body(plan: Endpoint, components: Components) -> JsonSchema | None:
         media_types = [body.media_type] if files else [name.decode() for name in plan.content_types]
     else:
         schema = components.schema(body.type)
-        media_types = [body.media_type]
+        media_types = [body.media_type, *(codec.media_type for codec in plan.codecs if codec.reads)]
     described = given(description=body.description or schema.pop("description", None))
     media = media_object(schema)
     return described | {"required": body.required, "content": dict.fromkeys(media_types, media)}

@@ -100,6 +100,9 @@ def _success(route: Route, components: Components) -> tuple[int, JsonSchema]:
     # RFC 9110 section 6.4.1: these have no content, whatever the handler is annotated with.
     if status not in (204, 205, 304) and (content := content_of(annotation, route.media_type)):
         response["content"] = content.document(components)
+        if content.media_type == "application/json" and route.media_type is None:
+            writers = [codec.media_type for codec in route.plan.codecs if codec.writes]
+            response["content"] |= dict.fromkeys(writers, response["content"]["application/json"])
     return status, response
 
 
@@ -138,7 +141,10 @@ def _declared(key: Any, declaration: Any, components: Components, errors: Errors
     if isinstance(declaration, str):
         return errors.response(status, declaration) if is_error else {"description": declaration}
     if _is_class(declaration, Problem):
-        return errors.response(status, inspect.cleandoc(declaration.__dict__.get("__doc__") or "") or None)
+        # Ours describe the class to who raises it; only a text of the application's is one for its clients.
+        own = not declaration.__module__.startswith("swift.")
+        text = inspect.cleandoc(declaration.__dict__.get("__doc__") or "") if own else ""
+        return errors.response(status, text or None)
     if not isinstance(declaration, Mapping):
         content = content_of(returned(declaration))
         return {"description": phrase} | ({"content": content.document(components)} if content else {})

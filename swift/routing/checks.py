@@ -6,10 +6,12 @@ import datetime
 import re
 import uuid
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 
+from swift.http import Response
 from swift.schemas.inspection import ARRAYS, OBJECTS, members, unknown_types
 from swift.schemas.patterns import check_linear
 
@@ -26,11 +28,16 @@ from .params import File, Marker
 if TYPE_CHECKING:
     import inspect
 
+    from swift.schemas import TypeHooks
+
     from .plan import Parameter
     from .templates import PathParameter
 
 # PERF: not inspected, as texts always convert to them; a third of the time that ten thousand routes take to start.
 _PLAIN = (str, int, float, bool)
+
+# Of these msgspec encodes subclasses too.
+_ENCODABLE = (str, bytes, int, float, list, tuple, set, frozenset, dict)
 
 _OBJECTS = (*OBJECTS, msgspec.inspect.StructType)
 _NESTED = (*ARRAYS, *_OBJECTS)
@@ -105,7 +112,43 @@ def constrained(annotation: Any, marker: Marker | None, name: str, describe: str
     return typed if inner is bare else typed | None
 
 
-def check_text(parameter: Parameter, marker: Marker | None, describe: str) -> None:
+def check_known(typed: Any, hooks: TypeHooks | None) -> None:
+    """TypeError for a class within the type of a body that the hooks do not know; without hooks msgspec has said so."""
+    unknown = [] if hooks is None else unknown_types(msgspec.inspect.type_info(typed))
+    for cls in unknown:
+        if hooks is not None and not hooks.knows(cls):
+            raise TypeError(f"No JSON value can become {cls.__name__}; add it to the type_hooks.")
+
+
+# PERF: many handlers return the same types, and msgspec's description of one takes some microseconds.
+@lru_cache(maxsize=1024)
+def _strangers(returns: Any) -> tuple[type, ...]:
+    try:
+        unknown = unknown_types(msgspec.inspect.type_info(returns))
+    except TypeError:
+        # A union that JSON could not be decoded into may be encoded all the same.
+        return ()
+    return tuple(cls for cls in unknown if not issubclass(cls, (Response, *_ENCODABLE)))
+
+
+def check_returned(returns: Any, hooks: TypeHooks | None, describe: str) -> None:
+    """Refuse a return annotation whose values cannot become JSON."""
+    try:
+        strangers = _strangers(returns)
+    except TypeError:
+        # An annotation with metadata that cannot be hashed.
+        strangers = _strangers.__wrapped__(returns)
+    for cls in strangers:
+        if hooks is None or not any(hooks.knows(base) for base in cls.__mro__):
+            raise SignatureError(
+                f"{describe} returns `{_name(returns)}`, but no {cls.__name__} can become JSON; return a Struct or a "
+                "dataclass, or add the class to the type_hooks."
+            )
+
+
+def check_text(
+    parameter: Parameter, marker: Marker | None, describe: str, hooks: TypeHooks | None = None
+) -> None:
     """Refuse a type that no text of a request can become."""
     if parameter.type in _PLAIN and not isinstance(marker, File):
         return
@@ -117,7 +160,7 @@ def check_text(parameter: Parameter, marker: Marker | None, describe: str) -> No
         raise SignatureError(f"{told}, but a file arrives as an UploadFile; annotate it so.")
     try:
         info = msgspec.inspect.type_info(parameter.type)
-        unknown = unknown_types(info)
+        unknown = [cls for cls in unknown_types(info) if hooks is None or not hooks.knows(cls)]
     except TypeError as error:
         raise SignatureError(f"{told}, which no text can become: {error}.") from None
     if unknown:

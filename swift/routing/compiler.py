@@ -25,11 +25,15 @@ from swift._speedups.futures import Future
 from swift._speedups.router import Tree
 from swift.di import AppScope, Container, GraphError
 from swift.di.graph import DependencyGraph
-from swift.http import Response, UploadFile
+from swift.http import FormLimits, Response, UploadFile
+from swift.http.codecs import Codec
+from swift.schemas import TypeHooks
 
 from . import refusals
 from .annotations import SignatureError, handler_hints, split_annotated
+from .checks import check_returned
 from .endpoint import Endpoint, ErrorHandlers, Guard, Middleware, default_encoder, rejection
+from .negotiated import JSON, NegotiatedEndpoint, NegotiatedRefusals, readers_of, writers_of
 from .pipeline import around_guards, build_pipeline, core_of
 from .plan import SlotReader
 from .router import Placed
@@ -50,6 +54,9 @@ class Inherited(msgspec.Struct, frozen=True):
     app_scope: AppScope | None = None
     overrides: Mapping[Callable[..., Any], Callable[..., Any]] = {}
     in_thread: Callable[..., Awaitable[Any]] | None = None
+    codecs: tuple[Codec, ...] = ()
+    type_hooks: TypeHooks | None = None
+    form_limits: FormLimits | None = None
 
 
 def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
@@ -57,7 +64,8 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     describe = f"The handler `{route.name}` of {route.path}"
     handler = route.handler
     hints = {**handler_hints(handler, describe), **route.annotations}
-    reader = SlotReader(route.template, describe)
+    hooks = inherited.type_hooks
+    reader = SlotReader(route.template, describe, hooks)
     signature = handler_signature(handler, describe)
     positional: list[int] = []
     named: list[tuple[str, int]] = []
@@ -99,6 +107,8 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     kind = handler_kind(handler, "inline" if promised else route.run_sync)
     streams = kind == "stream" or get_origin(returns) in _STREAMS
     encoding = "dynamic" if streams else encoding_of(returns)
+    if encoding == "json":
+        check_returned(returns, hooks, describe)
     forms = [slot for slot in reader.slots if slot.source == 7]
     # What never waits stays with the kernel; anything else goes through `Endpoint.respond`.
     checks = [guard for guard in inherited.guards if getattr(guard, "synchronous", False)]
@@ -110,9 +120,17 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         or forms
         or kind == "thread"
         or streams
+        or inherited.codecs
     )
     body = reader.body
-    endpoint = Endpoint(
+    readers = (
+        readers_of(inherited.codecs, body.decoder, reader.dec_hook) if body is not None and not forms else {}
+    )
+    negotiated = encoding in ("json", "dynamic") and route.media_type is None and not streams
+    enc_hook = None if hooks is None else hooks.enc_hook
+    writers = writers_of(inherited.codecs, enc_hook) if negotiated else {}
+    make = NegotiatedEndpoint if inherited.codecs else Endpoint
+    endpoint = make(
         name=route.name,
         handler=handler,
         slots=reader.slots,
@@ -123,18 +141,26 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         direct=direct,
         arguments=None if arguments == tuple(range(len(reader.slots))) else arguments,
         keywords=tuple(name for name, _ in named),
-        encode=default_encoder.encode,
+        encode=default_encoder.encode if enc_hook is None else msgspec.json.Encoder(enc_hook=enc_hook).encode,
         decode_body=body.decoder.decode if body is not None and body.decoder is not None else None,
         body_required=body.required if body is not None else True,
         default_body=body.default if body is not None else None,
-        content_types=content_types(bool(forms), body is not None),
+        content_types=(*content_types(bool(forms), body is not None), *(name.encode() for name in readers)),
         max_body_size=inherited.max_body_size if route.max_body_size is None else route.max_body_size,
         reject=rejection(body),
-        refuse=refusals,
+        refuse=NegotiatedRefusals([JSON, *writers]) if writers else refusals,
         response_class=Response,
         media_type=route.media_type,
         checks=checks if direct else (),
     )
+    if isinstance(endpoint, NegotiatedEndpoint):
+        endpoint.dynamic = encoding == "dynamic"
+        endpoint.readers = readers
+        endpoint.writers = writers
+    endpoint.codecs = inherited.codecs
+    endpoint.type_hooks = hooks
+    endpoint.dec_hook = reader.dec_hook
+    endpoint.form_limits = inherited.form_limits
     endpoint.route = route
     endpoint.body = form_body(reader) if forms else body
     endpoint.parameters = tuple(parameter for parameter in reader.parameters if parameter.source != "form")

@@ -8,7 +8,7 @@ before a byte of the body is read.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,6 +22,12 @@ from swift.schemas import DECODE_ERRORS
 
 from .plan import BodySpec, Parameter
 
+if TYPE_CHECKING:
+    from swift.http import FormLimits
+    from swift.http.codecs import Codec
+    from swift.schemas import TypeHooks
+    from swift.schemas.body import DecHook
+
 # A check before the body is read. One with the attribute `synchronous` never waits and returns None.
 Guard = Callable[[Request], Awaitable[None] | None]
 CallNext = Callable[[Request], Awaitable[Response]]
@@ -34,8 +40,11 @@ class Endpoint(Plan):
 
     __slots__ = (
         "body",
+        "codecs",
+        "dec_hook",
         "dependencies",
         "error_handlers",
+        "form_limits",
         "form_slots",
         "guards",
         "handler_kind",
@@ -47,11 +56,16 @@ class Endpoint(Plan):
         "route",
         "stream_media_type",
         "streams",
+        "type_hooks",
     )
 
     body: BodySpec | None
+    # Beside JSON, of the body and of the answer.
+    codecs: tuple[Codec, ...]
+    dec_hook: DecHook | None
     dependencies: DependencyPlan | None
     error_handlers: ErrorHandlers
+    form_limits: FormLimits | None
     form_slots: list[Any]
     guards: tuple[Guard, ...]
     handler_kind: str
@@ -64,6 +78,7 @@ class Endpoint(Plan):
     route: Any
     stream_media_type: str | None
     streams: bool
+    type_hooks: TypeHooks | None
 
     async def respond(self, request: Request) -> Response:
         """Everything from the limits to the encoded response; errors leave as exceptions."""
@@ -85,7 +100,7 @@ class Endpoint(Plan):
         if self.form_slots:
             await self._bind_form(request, values)
         if self.dependencies is None:
-            return self._answer(await self._call(values))
+            return self._answer(request, await self._call(values))
         return await self._with_dependencies(self.dependencies, request, values)
 
     async def _call(self, values: list[Any]) -> Any:
@@ -97,7 +112,7 @@ class Endpoint(Plan):
             result = self.invoke(values)
         return await result if isinstance(result, Future) else result
 
-    def _answer(self, result: Any) -> Response:
+    def _answer(self, request: Request, result: Any) -> Response:
         """The handler's result as a response; an iterator is sent while it is iterated."""
         if self.streams and not isinstance(result, Response):
             result = StreamingResponse(
@@ -117,7 +132,7 @@ class Endpoint(Plan):
             else:
                 await run(plan, values, exits, self.in_thread)
                 result = await self._call(values)
-            response = self._answer(result)
+            response = self._answer(request, result)
             if exits is not None:
                 await exits.close_call()
         except BaseException as error:

@@ -19,10 +19,12 @@ from swift.schemas import (
     PARAMETER_ERRORS,
     BodyDecoder,
     ParameterDecoder,
+    TypeHooks,
     compile_body,
     compile_fields,
     compile_parameter,
 )
+from swift.schemas.body import DecHook
 
 from .annotations import (
     SignatureError,
@@ -35,7 +37,7 @@ from .annotations import (
     takes_files,
     without_none,
 )
-from .checks import check_marker, check_path, check_text, constrained
+from .checks import check_known, check_marker, check_path, check_text, constrained
 from .params import File, Marker, QueryFields
 from .templates import Template
 
@@ -89,9 +91,11 @@ class SlotReader:
     """Turns signature parameters into slots. One reader serves a handler and its dependencies,
     so that equal parameters share a slot."""
 
-    def __init__(self, template: Template, describe: str) -> None:
+    def __init__(self, template: Template, describe: str, hooks: TypeHooks | None = None) -> None:
         self.template = template
         self.describe = describe
+        self.hooks = hooks
+        self.dec_hook = None if hooks is None else hooks.dec_hook
         self.parameters: list[Parameter] = []
         self.body: BodySpec | None = None
         self.slots: list[Slot] = []
@@ -147,7 +151,7 @@ class SlotReader:
         kind, bounds = ("as_is", {}) if converted else text_kind(typed)
         if declared.converter not in ("str", "path") and kind != "as_is":
             kind, bounds = "converted", {}
-        convert, explain = conversion(described)
+        convert, explain = conversion(described, self.dec_hook)
         if kind == "converted" and declared.converter not in ("str", "path"):
             convert = of_text(convert)
         return self._add_slot(
@@ -172,7 +176,8 @@ class SlotReader:
         required, default = requirement(parameter, marker)
         typed = constrained(annotation, marker, parameter.name, self.describe)
         try:
-            decoder = compile_body(typed)
+            decoder = compile_body(typed, dec_hook=self.dec_hook)
+            check_known(typed, self.hooks)
         except TypeError as error:
             raise SignatureError(f"{self.describe} has a body that JSON cannot become: {error}") from None
         self.body = BodySpec(
@@ -207,7 +212,7 @@ class SlotReader:
                 and slot.source == SOURCE_NUMBERS[source]
             ):
                 return position
-        convert, explain = form_conversion(described) if source == "form" else conversion(described)
+        convert, explain = (form_conversion if source == "form" else conversion)(described, self.dec_hook)
         many = is_collection(typed)
         kind, bounds = ("converted", {}) if many else text_kind(typed)
         if described not in self.parameters:
@@ -261,7 +266,7 @@ class SlotReader:
             return self._add_slot(
                 source="query_group", kind="as_is", convert=convert_by_hand, explain=explain_group
             )
-        decoder = compile_fields(shape)
+        decoder = compile_fields(shape, dec_hook=self.dec_hook)
 
         def convert(query: bytes) -> Any:
             fields = fields_of(query)
@@ -297,7 +302,7 @@ class SlotReader:
         )
         if source == "path":
             self.parameters.append(described)
-        check_text(described, marker, self.describe)
+        check_text(described, marker, self.describe, self.hooks)
         return described
 
 
@@ -340,7 +345,7 @@ def text_kind(typed: Any) -> tuple[str, dict[str, Any]]:
 
 
 def conversion(
-    parameter: Parameter,
+    parameter: Parameter, dec_hook: DecHook | None = None
 ) -> tuple[Callable[[Any], Any], Callable[[Exception | None], Sequence[ErrorDetail]]]:
     """The exact conversion of a parameter, and the errors for the client when it fails.
 
@@ -353,7 +358,7 @@ def conversion(
     def convert(value: Any) -> Any:
         nonlocal decoder
         if decoder is None:
-            decoder = compile_parameter(without_none(parameter.type))
+            decoder = compile_parameter(without_none(parameter.type), dec_hook=dec_hook)
         try:
             return decoder.decode(value)
         except PARAMETER_ERRORS:
@@ -383,10 +388,10 @@ def of_text(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def form_conversion(
-    parameter: Parameter,
+    parameter: Parameter, dec_hook: DecHook | None = None
 ) -> tuple[Callable[[Any], Any], Callable[[Exception | None], Sequence[ErrorDetail]]]:
     """The conversion of a form's field, which may arrive as a file where text is wanted, or the reverse."""
-    convert, explain = conversion(parameter)
+    convert, explain = conversion(parameter, dec_hook)
     files = takes_files(parameter.type)
     expected = "Expected a file, got text" if files else "Expected text, got a file"
 

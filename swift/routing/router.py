@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 from .routes import Route, RouteConflict, RouteOptions, TrailingSlash
 from .templates import Converter, Template, joined, parse_template
+
+if TYPE_CHECKING:
+    from swift.http import FormLimits
+    from swift.http.codecs import Codec
+    from swift.schemas import TypeHooks
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -44,8 +49,9 @@ class Router:
     handlers.
 
     What a router declares holds for its routes and for the routers included in it. Middleware and
-    dependencies add up, outermost first; of error handlers, `authentication` and
-    `permission_classes` the innermost counts. `host` (``api.example.com``) limits the routes to requests for that host.
+    dependencies add up, outermost first; of error handlers, `authentication`, `permission_classes`, `codecs` (media
+    types beside JSON), `type_hooks` and `form_limits` the innermost counts.
+    `host` (``api.example.com``) limits the routes to requests for that host.
     """
 
     def __init__(
@@ -63,6 +69,9 @@ class Router:
         converters: Mapping[str, Converter] | None = None,
         routers: Sequence[Router] = (),
         trailing_slash: TrailingSlash | None = None,
+        codecs: Sequence[Codec] | None = None,
+        type_hooks: TypeHooks | None = None,
+        form_limits: FormLimits | None = None,
     ) -> None:
         self.prefix = _checked_prefix(prefix)
         self.name = name
@@ -75,6 +84,9 @@ class Router:
         self.host = host.lower() if host else None
         self.converters = dict(converters or {})
         self.trailing_slash = trailing_slash
+        self.codecs = None if codecs is None else tuple(codecs)
+        self.type_hooks = type_hooks
+        self.form_limits = form_limits
         self._routes: list[Route] = []
         self._children: list[tuple[str, Router]] = []
         self._mounts: list[Mount] = []
@@ -102,21 +114,27 @@ class Router:
         return self.route(path, ("GET",), **options)
 
     def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve POST."""
         return self.route(path, ("POST",), **options)
 
     def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve PUT."""
         return self.route(path, ("PUT",), **options)
 
     def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve PATCH."""
         return self.route(path, ("PATCH",), **options)
 
     def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve DELETE; a handler that returns None answers 204."""
         return self.route(path, ("DELETE",), **options)
 
     def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve HEAD by a handler of its own, where that of GET would do too much."""
         return self.route(path, ("HEAD",), **options)
 
     def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Serve OPTIONS by a handler of its own, instead of the automatic 204 with Allow."""
         return self.route(path, ("OPTIONS",), **options)
 
     def query(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
@@ -232,6 +250,7 @@ class Router:
             yield from child.flatten(prefix + child_prefix, routers)
 
     def flatten_mounts(self, prefix: str = "", host: str | None = None) -> Iterator[Mount]:
+        """Every mount here and below at its full path."""
         host = self.host or host
         for mount in self._mounts:
             yield mount._replace(path=prefix + mount.path, host=host)

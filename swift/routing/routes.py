@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .templates import Template
+
+if TYPE_CHECKING:
+    from swift.http import FormLimits
+    from swift.http.codecs import Codec
+    from swift.schemas import TypeHooks
 
 TrailingSlash = Literal["strict", "redirect", "merge"]
 
@@ -16,7 +21,8 @@ class RouteOptions(TypedDict, total=False):
 
     status: the success status (200; 204 when the handler returns None). responses: further answers
     for the OpenAPI document, by status. media_type: the Content-Type instead of the annotation's.
-    max_body_size: bytes, instead of the app's. run_sync: where a `def` handler runs.
+    max_body_size: bytes, instead of the app's. run_sync: where a `def` handler runs. codecs, type_hooks and
+    form_limits: instead of those of the routers.
     """
 
     name: str | None
@@ -39,6 +45,9 @@ class RouteOptions(TypedDict, total=False):
     receiver: Callable[[], Any] | None
     action: str | None
     annotations: Mapping[str, Any] | None
+    codecs: Sequence[Codec] | None
+    type_hooks: TypeHooks | None
+    form_limits: FormLimits | None
 
 
 class Route:
@@ -49,9 +58,11 @@ class Route:
         "annotations",
         "authentication",
         "challenges",
+        "codecs",
         "dependencies",
         "deprecated",
         "description",
+        "form_limits",
         "handler",
         "host",
         "include_in_schema",
@@ -72,6 +83,7 @@ class Route:
         "tags",
         "template",
         "trailing_slash",
+        "type_hooks",
     )
 
     name: str
@@ -103,6 +115,9 @@ class Route:
         receiver: Callable[[], Any] | None = None,
         action: str | None = None,
         annotations: Mapping[str, Any] | None = None,
+        codecs: Sequence[Codec] | None = None,
+        type_hooks: TypeHooks | None = None,
+        form_limits: FormLimits | None = None,
         host: str | None = None,
     ) -> None:
         self.template = template
@@ -133,6 +148,9 @@ class Route:
         self.receiver = receiver
         self.action = action
         self.annotations = dict(annotations or {})
+        self.codecs = None if codecs is None else tuple(codecs)
+        self.type_hooks = type_hooks
+        self.form_limits = form_limits
         self.host = host
         self.plan = None
         self.trailing_slash: TrailingSlash | None = None

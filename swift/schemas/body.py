@@ -55,11 +55,17 @@ class BodyDecoder(Generic[T]):
         self._walker: Walker | None = None
 
     def explain(
-        self, data: bytes | bytearray | memoryview, *, pointer: str = "/body", limit: int = MAX_ERRORS
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        pointer: str = "/body",
+        limit: int = MAX_ERRORS,
+        strict: bool = True,
     ) -> tuple[int, list[ErrorDetail]]:
         """The status and the errors of a body that `decode` refused, at most `limit`.
 
-        400 with one error when it is not JSON, 422 with all of them when it is not a `type`.
+        400 with one error when it is not JSON, 422 with all of them when it is not a `type`. Without `strict`
+        texts may stand for numbers, as where the data came from a format that knows texts only.
         """
         from swift.http.problems import ErrorDetail
 
@@ -70,11 +76,14 @@ class BodyDecoder(Generic[T]):
         fault = malformed(data)
         if fault is not None:
             return 400, [ErrorDetail(pointer, *fault)]
-        if self._walker is None:
-            self._walker = compile_walker(self.type, strict=True, dec_hook=self._dec_hook)
+        walker = self._walker
+        if not strict:
+            walker = compile_walker(self.type, strict=False, dec_hook=self._dec_hook)
+        elif walker is None:
+            walker = self._walker = compile_walker(self.type, strict=True, dec_hook=self._dec_hook)
         report = Report(pointer, limit)
         try:
-            self._walker.walk(parse(data.decode()), None, report)
+            walker.walk(parse(data.decode()), None, report)
         except (EnoughErrors, RecursionError):
             # Python's stack is shallower than msgspec's: what was found above that depth is told.
             pass

@@ -40,6 +40,10 @@ class TypeHooks:
         self._types[cls] = _Hook(decode, encode, schema or {})
         return self
 
+    def knows(self, cls: Any) -> bool:
+        """Whether a type was added; a generic one by its origin."""
+        return (get_origin(cls) or cls) in self._types
+
     def dec_hook(self, cls: type[Any], value: Any) -> Any:
         hook = self._types.get(get_origin(cls) or cls)
         if hook is None:
