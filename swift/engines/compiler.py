@@ -222,7 +222,7 @@ class Compiler:
                 and element.operator in (operators.in_op, operators.not_in_op)
             ):
                 left = visitors.replacement_traverse(element.left, {}, replace)
-                among = left.in_(self.native_list(indexes[element.right.key]))
+                among = self.native_among(left, indexes[element.right.key])
                 return among if element.operator is operators.in_op else sa.not_(among)
             if isinstance(element, sa.BindParameter):
                 return self.bound(indexes[element.key], self.native_value, "The expression")
@@ -231,7 +231,8 @@ class Compiler:
         replaced: SQL = visitors.replacement_traverse(condition.expression, {}, replace)
         return replaced.self_group()
 
-    def native_list(self, index: int) -> sa.Select[Any]:
+    def native_among(self, left: SQL, index: int) -> SQL:
+        """`left` is one of the values of the list at `index`."""
         raise NotImplementedError
 
     @staticmethod

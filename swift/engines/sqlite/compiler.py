@@ -54,9 +54,9 @@ class SQLiteCompiler(Compiler):
     def native_value(value: Any) -> Any:
         return storage(None, None, stored=False)(value)
 
-    def native_list(self, index: int) -> sa.Select[Any]:
+    def native_among(self, left: SQL, index: int) -> SQL:
         array = self.bound(index, each(self.native_value), "The expression")
-        return sa.select(sa.func.json_each(array).table_valued("value").c.value)
+        return left.in_(sa.select(sa.func.json_each(array).table_valued("value").c.value))
 
     # Comparisons
 
