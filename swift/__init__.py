@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .app import App
     from .di import Container, Depends, Inject
+    from .futures import Future, when_all
     from .http import (
         BadRequest,
         Conflict,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "app": ("App",),
     "di": ("Container", "Depends", "Inject"),
+    "futures": ("Future", "when_all"),
     "http": (
         "BadRequest",
         "Conflict",
@@ -74,6 +76,7 @@ __all__ = [
     "FileResponse",
     "Forbidden",
     "Form",
+    "Future",
     "HTMLResponse",
     "Header",
     "Inject",
@@ -97,6 +100,7 @@ __all__ = [
     "UploadFile",
     "__version__",
     "fields",
+    "when_all",
 ]
 
 

@@ -113,6 +113,19 @@ def test_a_future_has_one_outcome() -> None:
 def test_a_promise_fails_with_an_exception_only() -> None:
     with pytest.raises(TypeError, match="Expected an exception, got `str`"):
         Promise().fail("no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Expected an exception, got `type`"):
+        make_exception(KeyError)  # type: ignore[arg-type]
+
+
+async def test_a_stop_iteration_is_no_failure_that_ends_a_coroutine() -> None:
+    with pytest.raises(RuntimeError, match="cannot be the failure") as caught:
+        await make_ready(iter(())).then(next)
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
+def test_what_catch_is_to_catch_is_checked_at_once() -> None:
+    with pytest.raises(TypeError, match="Expected an exception class or a tuple of them, got `str`"):
+        Promise().future.catch(print, "KeyError")  # type: ignore[arg-type]
 
 
 def test_a_future_without_an_owner_cannot_be_made() -> None:
@@ -402,6 +415,16 @@ def test_a_failure_of_a_coroutine_in_a_chain_is_reported_once() -> None:
     assert reported(chain) == LOST
 
 
+def test_a_done_callback_that_does_not_look_is_no_look() -> None:
+    async def ignore() -> None:
+        promise: Promise[int] = Promise()
+        promise.future.add_done_callback(lambda future: None)
+        promise.fail(Refused(1))
+        await asyncio.sleep(0)
+
+    assert reported(ignore) == LOST
+
+
 def test_a_failure_that_was_looked_at_is_not_reported() -> None:
     async def look() -> None:
         for future in (make_exception(Refused(1)), make_ready(1).then(refuse).then(str)):
@@ -671,23 +694,79 @@ async def test_a_timeout_cancels_what_is_late_and_names_the_time() -> None:
     assert late.cancelled()
 
 
-async def test_a_value_in_time_is_given_and_its_timer_stopped() -> None:
-    loop = asyncio.get_running_loop()
+async def test_a_value_in_time_is_given() -> None:
     assert await with_timeout(sleep(0, 1), 10) == 1
     assert await with_timeout(make_ready(2), 10) == 2
     with pytest.raises(Refused):
         await with_timeout(sleep(0).then(refuse), 10)
-    timers = [handle for handle in loop._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
-    assert timers == []
 
 
-async def test_a_cancelled_wait_stops_its_timers() -> None:
-    loop = asyncio.get_running_loop()
-    limited = with_timeout(sleep(10), 10)
+def timers() -> list[Any]:
+    loop: Any = asyncio.get_running_loop()
+    return [handle for handle in loop._scheduled if not handle.cancelled()]
+
+
+async def test_timeouts_of_one_length_share_a_timer() -> None:
+    promises: list[Promise[int]] = [Promise() for _ in range(100)]
+    limited = [with_timeout(promise.future, 0.02) for promise in promises]
+    assert len(timers()) == 1, timers()
+    for promise in promises[:50]:
+        promise.resolve(1)
+    assert [await future for future in limited[:50]] == [1] * 50
+    await asyncio.sleep(0.01)
+    later = [with_timeout(sleep(10), 0.02) for _ in range(2)]
+    for future in limited[50:]:
+        with pytest.raises(TimeoutError):
+            await future
+    assert [future.done() for future in later] == [False, False]
+    for future in later:
+        with pytest.raises(TimeoutError):
+            await future
+    assert timers() == []
+
+
+async def test_timeouts_of_many_lengths_all_end() -> None:
+    limited = [with_timeout(sleep(10), 0.001 + number / 100_000) for number in range(200)]
+    for future in limited:
+        with pytest.raises(TimeoutError):
+            await future
+    assert timers() == []
+
+
+async def test_what_ends_the_program_does_not_keep_other_timeouts_from_ending() -> None:
+    def end() -> None:
+        raise KeyboardInterrupt
+
+    raised: list[object] = []
+    first, second = with_timeout(sleep(10).finally_(end), 0), with_timeout(sleep(10), 0)
+    (timer,) = [handle for handle in timers() if "expire" in repr(handle)]
+    expire = timer._callback
+    timer.cancel()
+    try:
+        expire()
+    except KeyboardInterrupt as error:
+        raised.append(error)
+    assert [type(future.exception()) for future in (first, second)] == [TimeoutError, TimeoutError]
+    assert len(raised) == 1
+
+
+async def test_a_timeout_of_no_time_ends_what_is_not_there() -> None:
+    with pytest.raises(TimeoutError):
+        await with_timeout(sleep(10), 0)
+    with pytest.raises(TimeoutError):
+        await with_timeout(sleep(10), -1)
+
+
+async def test_a_cancelled_wait_cancels_its_source_and_stops_its_timer() -> None:
+    source = sleep(10)
+    limited = with_timeout(source, 10)
     limited.cancel()
     assert limited.cancelled()
-    timers = [handle for handle in loop._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
-    assert timers == []
+    assert source.cancelled()
+    lone = sleep(10)
+    lone.cancel()
+    # The one that timeouts share is set once and for all.
+    assert len(timers()) == 1
 
 
 def test_what_needs_a_loop_says_so() -> None:
@@ -727,6 +806,17 @@ async def test_the_ordinary_path_leaves_no_cycles() -> None:
         assert [reference() for reference in values] == [None, None]
     finally:
         gc.enable()
+
+
+def test_a_long_chain_that_is_dropped_while_it_waits_is_collected() -> None:
+    promise: Promise[int] = Promise()
+    chain = promise.future
+    for _ in range(100_000):
+        chain = chain.then(str)  # type: ignore[assignment]
+    before = len(gc.get_objects())
+    del chain, promise
+    gc.collect()
+    assert before - len(gc.get_objects()) >= 100_000
 
 
 async def test_many_futures_leave_no_memory_behind() -> None:

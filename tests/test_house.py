@@ -35,6 +35,7 @@ def test_the_public_names_are_these() -> None:
         "FileResponse",
         "Forbidden",
         "Form",
+        "Future",
         "HTMLResponse",
         "Header",
         "Inject",
@@ -58,6 +59,7 @@ def test_the_public_names_are_these() -> None:
         "UploadFile",
         "__version__",
         "fields",
+        "when_all",
     ]
 
 

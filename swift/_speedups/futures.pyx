@@ -570,7 +570,12 @@ cdef class Future:
         if self.state != PENDING:
             return settled_twice(self)
         if isinstance(error, CancelledError):
-            return self.settle(CANCELLED, (<object>error).args[0] if (<object>error).args else None, None)
+            return self.settle(CANCELLED, error.args[0] if error.args else None, None)
+        if isinstance(error, StopIteration):
+            # Where the Future is awaited it would end the coroutine, or look like a value.
+            stopped = RuntimeError("A StopIteration cannot be the failure of a Future.")
+            stopped.__cause__ = error
+            error = stopped
         return self.settle(FAILED, error, new_failure(error))
 
     cdef int settle(self, int state, object outcome, Failure failure) except -1:
@@ -582,7 +587,7 @@ cdef class Future:
         self.canceller = None
         if self.observers is None:
             return 0
-        if failure is not None:
+        if failure is not None and type(self.observers) is not Callback:
             failure.seen = True
         return deliver(self)
 
@@ -695,6 +700,8 @@ cdef class Future:
 
     def catch(self, function, kinds=Exception):
         """A Future of `function(error)` where this one fails with an error of these kinds, else of its outcome."""
+        if not isinstance(kinds, (type, tuple)):
+            raise TypeError(f"Expected an exception class or a tuple of them, got `{type(kinds).__name__}`")
         if self.state == READY:
             return self
         if self.state == PENDING:
@@ -857,6 +864,8 @@ cdef class Link(Future):
         except (KeyboardInterrupt, SystemExit) as error:
             self.original = None
             self.fail(error)
+            if self.failure is not None:
+                self.failure.seen = True
             raise
         except BaseException as error:
             self.original = None
@@ -1044,6 +1053,8 @@ def make_ready(value=None):
 
 def make_exception(error):
     """A Future that has failed."""
+    if not isinstance(error, BaseException):
+        raise TypeError(f"Expected an exception, got `{type(error).__name__}`")
     return new_failed(error)
 
 
@@ -1255,12 +1266,58 @@ cdef class Timer(Future):
 
 
 @cython.final
+cdef class Timeouts:
+    """The deadlines of one length in one loop: the first to come is the first to end, so one timer serves all.
+
+    PERF: a timer of the loop's own for each costs more than all the rest of `with_timeout`.
+    """
+
+    cdef object loop
+    cdef double seconds
+    # Deadline -> the loop's time at which it ends, in that order.
+    cdef dict waiting
+    # Where this one is found, by its length.
+    cdef dict home
+
+    cdef int add(self, Deadline deadline) except -1:
+        cdef double when = self.loop.time() + self.seconds
+        deadline.timeouts = self
+        if self.waiting is None:
+            self.loop.call_at(when, self.expire)
+            self.waiting = {}
+        self.waiting[deadline] = when
+        return 0
+
+    def expire(self):
+        """The timer of the one that was first when it was set; most often that has its value by now."""
+        # Loops round: uvloop's timers go by whole milliseconds.
+        cdef double now = self.loop.time() + 0.001
+        cdef list ended = []
+        cdef object raised = None
+        for deadline, when in self.waiting.items():
+            if when > now:
+                self.loop.call_at(when, self.expire)
+                break
+            ended.append(deadline)
+        else:
+            self.waiting = None
+            if self.home.get(self.seconds) is self:
+                del self.home[self.seconds]
+        for deadline in ended:
+            try:
+                (<Deadline>deadline).expire()
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
+
+
+@cython.final
 cdef class Deadline(Future):
     """Of `with_timeout`."""
 
-    cdef object handle
+    cdef Timeouts timeouts
     cdef Future source
-    cdef double seconds
 
     cdef int notify(self, Future source) except -1:
         if self.state != PENDING:
@@ -1268,31 +1325,31 @@ cdef class Deadline(Future):
         if self.thread != PyThread_get_thread_ident():
             self.loop.call_soon_threadsafe(self.notified, source)
             return 0
-        return self.end(source)
-
-    def notified(self, Future source not None):
-        if self.state == PENDING:
-            self.end(source)
-
-    cdef int end(self, Future source) except -1:
         self.forget()
         return self.copy_outcome(source)
 
+    def notified(self, Future source not None):
+        if self.state == PENDING:
+            self.forget()
+            self.copy_outcome(source)
+
     cdef Future forget(self):
+        """Wait no longer, for neither the source nor the time."""
         cdef Future source = self.source
-        handle = self.handle
+        cdef dict waiting = self.timeouts.waiting
         self.source = None
-        self.handle = None
-        if handle is not None:
-            handle.cancel()
+        if waiting is not None:
+            waiting.pop(self, None)
         return source
 
-    def expired(self):
-        self.handle = None
-        if self.state == PENDING:
+    cdef int expire(self) except -1:
+        if self.state != PENDING:
+            return 0
+        try:
             leave_source(self, self.forget())
-            # `.finally_` of the source may have taken the loop's time, but not this outcome.
-            self.fail(TimeoutError(f"Nothing arrived within {self.seconds:g} s."))
+        finally:
+            self.fail(TimeoutError(f"Nothing arrived within {self.timeouts.seconds:g} s."))
+        return 0
 
     cdef bint abandon(self, object message) except -1:
         if self.state != PENDING:
@@ -1300,6 +1357,36 @@ cdef class Deadline(Future):
         leave_source(self, self.forget())
         self.settle(CANCELLED, message, None)
         return True
+
+
+# As many lengths per thread share their timers; with more, deadlines are no longer of a few kinds.
+cdef enum:
+    MOST_LENGTHS = 64
+
+cdef object TIMEOUTS = "swift._speedups.futures.timeouts"
+
+
+cdef Timeouts timeouts_of(object loop, double seconds):
+    """The deadlines of that length in the loop that runs on this thread."""
+    cdef PyObject* state = PyThreadState_GetDict()
+    cdef PyObject* found = PyDict_GetItem(<object>state, TIMEOUTS)
+    cdef Timeouts timeouts
+    cdef dict lengths
+    if found != NULL and (<tuple>found)[0] is loop:
+        lengths = <dict>(<tuple>found)[1]
+        timeouts = lengths.get(seconds)
+        if timeouts is not None:
+            return timeouts
+    else:
+        lengths = {}
+        (<dict>state)[TIMEOUTS] = (loop, lengths)
+    timeouts = Timeouts.__new__(Timeouts)
+    timeouts.loop = loop
+    timeouts.seconds = seconds
+    timeouts.home = lengths
+    if len(lengths) < MOST_LENGTHS:
+        lengths[seconds] = timeouts
+    return timeouts
 
 
 cdef object loop_for(str what):
@@ -1332,8 +1419,7 @@ def with_timeout(awaitable, double seconds):
     deadline.loop = loop_for("with_timeout")
     deadline.thread = PyThread_get_thread_ident()
     deadline.source = source
-    deadline.seconds = seconds
-    deadline.handle = deadline.loop.call_later(seconds, deadline.expired)
+    timeouts_of(deadline.loop, seconds).add(deadline)
     source.observe(deadline)
     return deadline
 
