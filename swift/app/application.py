@@ -245,11 +245,19 @@ class App(Router):
     @contextmanager
     def override(self, provider: Callable[..., Any], replacement: Callable[..., Any]) -> Iterator[None]:
         """Put another function in the place of a `Depends` function, for a test. New plans are compiled; nothing
-        is looked up per request. Services of the container have `container.override`."""
+        is looked up per request. Services of the container have `container.override`.
+
+        LookupError when nothing of the app depends on the function: the test would not test what it says.
+        """
         before = self.overrides
         self.overrides = {**before, provider: replacement}
-        self._exchange()
         try:
+            self._exchange()
+            if all(provider is not met for route in self.routes for met in route.plan.overridden):
+                name = getattr(provider, "__qualname__", repr(provider)).rpartition("<locals>.")[2]
+                raise LookupError(
+                    f"Nothing of this app depends on `{name}`; override what stands in Depends(...) itself."
+                )
             yield
         finally:
             self.overrides = before

@@ -22,23 +22,23 @@ class DependencyError(Exception):
 
 
 class RegistrationError(DependencyError):
-    pass
+    """A service was registered with something that cannot provide it; raised where it is registered."""
 
 
 class GraphError(DependencyError):
-    pass
+    """Something of the graph can never work; raised when it is checked, at the start of an app."""
 
 
 class MissingService(GraphError, LookupError):
-    pass
+    """A service is needed that nobody registered; the text names the parameter that needs it."""
 
 
 class CircularDependency(GraphError):
-    pass
+    """Each of several needs another of them; the text is the whole cycle."""
 
 
 class CaptiveDependency(GraphError):
-    pass
+    """Something would keep what ends before it: a singleton a scoped service, an app's value a request's."""
 
 
 class InvalidGraph(GraphError):
@@ -50,15 +50,15 @@ class InvalidGraph(GraphError):
 
 
 class ScopeRequired(DependencyError):
-    pass
+    """A scoped service was asked of the container itself; open a scope: `async with container.scope()`."""
 
 
 class ScopeClosed(DependencyError):
-    pass
+    """A scope was asked for something after its end, when nobody would tear it down any more."""
 
 
 class AsyncRequired(DependencyError):
-    pass
+    """`get_sync` or `close` met what must be awaited; use `await get` and `await aclose`."""
 
 
 def raise_problems(problems: Sequence[GraphError]) -> None:

@@ -18,6 +18,11 @@ Scopes
 "call" ends before the response is sent, "request" after it, "app" with the application. What lives longer
 cannot depend on what lives shorter, which is refused at start.
 
+Concurrency
+-----------
+Steps run one after the other, unless their markers say `concurrent`: then they wait together, each as soon as
+what it needs is there. Such a step waits for the next of its kind, past steps that do not need it.
+
 The order of teardown, in which nothing varies:
 
 1. The endpoint returns and its response is made.
@@ -152,6 +157,8 @@ class DependencyGraph:
             cycle = " -> ".join(names)
             raise CircularDependency(f"{cycle} is a cycle of Depends; let one of them take a value instead.")
         if dependency.scope == "app":
+            if dependency.concurrent:
+                self._step(provider, dependency)
             position = self._append(self._app_step(provider))
         else:
             self._path.append(opened)
@@ -165,6 +172,11 @@ class DependencyGraph:
 
     def _step(self, provider: Provider, dependency: Dependency) -> Step:
         kind = kind_of(provider)
+        if dependency.concurrent and (kind != "coroutine" or dependency.scope == "app"):
+            raise GraphError(
+                f"{name_of(provider)} cannot run concurrently: only an `async def` without `yield` can, as a generator "
+                "must be left where it was entered, and values of the scope 'app' are made once."
+            )
         arguments, keywords = self._arguments(provider)
         return Step(
             name=name_of(provider),
@@ -172,6 +184,7 @@ class DependencyGraph:
             call=provider,
             scope="call" if dependency.scope == "call" else "request",
             place=_place(kind, dependency.run_sync, self._run_sync),
+            concurrent=dependency.concurrent,
             arguments=arguments,
             keywords=keywords,
         )

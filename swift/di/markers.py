@@ -26,6 +26,7 @@ class Dependency(msgspec.Struct, frozen=True):
     scope: DependencyScope = "request"
     use_cache: bool = True
     run_sync: RunSync | None = None
+    concurrent: bool = False
 
     def __post_init__(self) -> None:
         if self.scope not in get_args(DependencyScope):
@@ -58,6 +59,7 @@ def Depends(
     scope: DependencyScope = "request",
     use_cache: bool = True,
     run_sync: RunSync | None = None,
+    concurrent: bool = False,
 ) -> Any:
     """A parameter whose value `fn` provides: a function, a coroutine function, a class, or a generator that
     yields the value once and tears it down after the `yield`. Its own parameters are provided like those
@@ -66,8 +68,11 @@ def Depends(
     `scope` is how long the value lives: "call" ends before the response is sent, "request" after it, "app"
     with the application. Within a request one value serves all who depend on `fn`, unless `use_cache` is
     False. A plain function runs in a thread, a class where it is needed; `run_sync` decides otherwise.
+
+    `concurrent` lets a coroutine function wait at the same time as the others that say so, in a task of its own: in
+    no order but after what it needs and before what needs it. Context variables that it sets stay in that task.
     """
-    return Dependency(fn, scope, use_cache, run_sync)
+    return Dependency(fn, scope, use_cache, run_sync, concurrent)
 
 
 def Inject(service: Any = None, *, key: Hashable = None) -> Any:

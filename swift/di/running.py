@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -25,6 +26,7 @@ class Step:
         "app_value",
         "arguments",
         "call",
+        "concurrent",
         "container",
         "keywords",
         "kind",
@@ -40,7 +42,7 @@ class Step:
         self,
         *,
         name: str,
-        kind: Kind | Literal["service", "app"],
+        kind: Kind | Literal["service", "app", "together"],
         call: Callable[..., Any] | None = None,
         scope: Literal["call", "request"] = "request",
         place: str = "loop",
@@ -50,6 +52,7 @@ class Step:
         container: Container | None = None,
         scoped: bool = False,
         app_value: AppValue | None = None,
+        concurrent: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -63,13 +66,51 @@ class Step:
         self.container: Any = container
         self.scoped = scoped
         self.app_value: Any = app_value
+        self.concurrent = concurrent
         self.position = -1
+
+    @property
+    def needs(self) -> set[int]:
+        """The positions whose values it takes."""
+        return {*self.arguments, *(position for _, position in self.keywords)}
 
     def invoke(self, values: list[Any]) -> Any:
         arguments = [values[position] for position in self.arguments]
         if self.keywords:
             return self.call(*arguments, **{name: values[position] for name, position in self.keywords})
         return self.call(*arguments)
+
+
+class Together(Step):
+    """Several steps that wait at the same time. `members` are (step, positions of others that it needs)."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__(name="", kind="together")
+        positions = {step.position for step in steps}
+        self.members = [(step, step.needs & positions) for step in steps]
+
+    async def run(self, values: list[Any]) -> None:
+        """Fill in all values. The error of a step cancels the others, and is raised as it is."""
+        tasks: dict[int, asyncio.Task[None]] = {}
+
+        async def make(step: Step, needed: set[int]) -> None:
+            if needed:
+                waited_for = [tasks[position] for position in needed]
+                await asyncio.wait(waited_for)
+                if any(task.cancelled() or task.exception() is not None for task in waited_for):
+                    return
+            values[step.position] = await step.invoke(values)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step, needed in self.members:
+                    tasks[step.position] = group.create_task(make(step, needed))
+        except BaseExceptionGroup as raised:
+            # Who depends on them knows the error of one, as if they had run in order.
+            error = raised.exceptions[0]
+            raise error from error.__cause__
 
 
 class DependencyPlan:
@@ -87,9 +128,29 @@ class DependencyPlan:
         self.needs_exits = any(step.kind in ("generator", "async_generator") or step.scoped for step in steps)
 
 
+def gathered(steps: Sequence[Step]) -> list[Step]:
+    """The steps with those that may run concurrently put together, as far as what stands between does not need them."""
+    ordered: list[Step] = []
+    waiting: list[Step] = []
+
+    def let_go() -> None:
+        ordered.extend(waiting if len(waiting) < 2 else [Together(waiting)])
+        waiting.clear()
+
+    for step in steps:
+        if step.concurrent:
+            waiting.append(step)
+            continue
+        if not step.needs.isdisjoint(each.position for each in waiting):
+            let_go()
+        ordered.append(step)
+    let_go()
+    return ordered
+
+
 def plan_of(steps: Sequence[Step]) -> DependencyPlan:
     segments: list[tuple[bool, list[Step]]] = []
-    for step in steps:
+    for step in gathered(steps) if any(step.concurrent for step in steps) else steps:
         threaded = step.place == "thread"
         if segments and (segments[-1][0] == threaded or step.place == "any"):
             segments[-1][1].append(step)
@@ -230,6 +291,8 @@ async def run(
                 generator = step.invoke(values)
                 values[step.position] = await enter_async(generator, step.name)
                 exits.push(generator, step)
+            elif isinstance(step, Together):
+                await step.run(values)
             else:
                 _run_one(step, values, exits)
     if endpoint is None:

@@ -109,9 +109,11 @@ class Problem(Exception):
         return members
 
     def encode(self) -> bytes:
+        """The document as JSON."""
         return _encoder.encode(self.document())
 
     def to_response(self) -> ProblemResponse:
+        """The answer, with the problem's headers."""
         from .responses import ProblemResponse
 
         return ProblemResponse(self)
@@ -131,62 +133,92 @@ def title_of(status: int) -> str:
 
 
 class BadRequest(Problem):
+    """The request is malformed, so that what it means cannot be told (RFC 9110 section 15.5.1)."""
+
     status = 400
 
 
 class Unauthorized(Problem):
+    """Credentials are missing or wrong. It leaves with a challenge in WWW-Authenticate (section 15.5.2)."""
+
     status = 401
 
 
 class Forbidden(Problem):
+    """Who asks is known, and may not (section 15.5.4)."""
+
     status = 403
 
 
 class NotFound(Problem):
+    """There is nothing here, or nothing that this client may know of (section 15.5.5)."""
+
     status = 404
 
 
 class MethodNotAllowed(Problem):
+    """The resource exists, and does not have this method; Allow says which it has (section 15.5.6)."""
+
     status = 405
 
 
 class NotAcceptable(Problem):
+    """The client accepts none of what the resource can be sent as (section 15.5.7)."""
+
     status = 406
 
 
 class Conflict(Problem):
+    """The request contradicts the present state of the resource (section 15.5.10)."""
+
     status = 409
 
 
 class PreconditionFailed(Problem):
+    """A condition of the request, such as If-Match, does not hold (section 15.5.13)."""
+
     status = 412
 
 
 class ContentTooLarge(Problem):
+    """The body is larger than it may be; on HTTP/1.1 the connection ends with it (section 15.5.14)."""
+
     status = 413
 
 
 class UnsupportedMediaType(Problem):
+    """The body has a media type that is not read here (section 15.5.16)."""
+
     status = 415
 
 
 class RangeNotSatisfiable(Problem):
+    """None of the ranges that were asked for lies within the resource (section 15.5.17)."""
+
     status = 416
 
 
 class UnprocessableContent(Problem):
+    """The body is well-formed, and what it says is not allowed (section 15.5.21)."""
+
     status = 422
 
 
 class TooManyRequests(Problem):
+    """The client has asked too often; Retry-After says when it may again (RFC 6585 section 4)."""
+
     status = 429
 
 
 class InternalServerError(Problem):
+    """The server failed. Nothing of why is told (section 15.6.1)."""
+
     status = 500
 
 
 class ServiceUnavailable(Problem):
+    """The server cannot serve this at the moment; Retry-After says when it may (section 15.6.4)."""
+
     status = 503
 
 

@@ -168,6 +168,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     endpoint.guards = inherited.guards
     endpoint.error_handlers = inherited.error_handlers
     endpoint.dependencies = dependencies
+    endpoint.overridden = frozenset(provider for provider, _ in graph.overridden)
     endpoint.handler_kind = kind
     endpoint.streams = streams
     if inherited.in_thread is not None:

@@ -50,6 +50,7 @@ class Endpoint(Plan):
         "handler_kind",
         "in_thread",
         "inner",
+        "overridden",
         "parameters",
         "pipeline",
         "returns",
@@ -72,6 +73,8 @@ class Endpoint(Plan):
     in_thread: Callable[..., Awaitable[Any]]
     # The middleware between the guards and the body, around `proceed`.
     inner: CallNext
+    # The functions of Depends in whose place others stand.
+    overridden: frozenset[Any]
     parameters: tuple[Parameter, ...]
     pipeline: CallNext
     returns: Any
