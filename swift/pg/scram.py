@@ -75,10 +75,7 @@ class Scram:
             )
         if not all(0x21 <= byte <= 0x7E for byte in nonce):
             raise PgProtocolError("SCRAM: the server's nonce holds characters that are not allowed.")
-        try:
-            salt = base64.b64decode(fields["s"], validate=True)
-        except ValueError:
-            salt = b""
+        salt = _decoded(fields["s"])
         if not salt:
             raise PgProtocolError("SCRAM: the server's salt is not base64, or empty.")
         count = fields["i"]
@@ -132,10 +129,7 @@ class Scram:
             reason = message[2:].split(b",")[0].decode("utf-8", "replace")
             raise PgAuthenticationError(f"SCRAM: the server refused: {reason}.", code="28000")
         fields = _fields(message, "v")
-        try:
-            signature = base64.b64decode(fields["v"], validate=True)
-        except ValueError:
-            signature = b""
+        signature = _decoded(fields["v"])
         if not self._server_signature or not hmac.compare_digest(signature, self._server_signature):
             raise PgAuthenticationError(
                 "SCRAM: the server could not prove that it knows the password; it may not be the server it claims to be."
@@ -146,6 +140,15 @@ class Scram:
             while len(self._cache) >= _CACHED:
                 self._cache.pop(next(iter(self._cache)))
             self._cache[self._password, self.salt, self.iterations] = self._keys
+
+
+def _decoded(text: bytes) -> bytes:
+    """Base64 as it is to be written, else nothing."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+    return data if base64.b64encode(data) == text else b""
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
