@@ -366,3 +366,30 @@ async def test_an_app_may_answer_these_errors_in_its_own_way() -> None:
         assert (await client.post("/raw/ann")).text == "IntegrityError"
         assert (await client.get("/first")).text == "DoesNotExist"
         assert (await client.get("/search?name=%00")).text == "InvalidValue"
+
+
+@pytest.mark.parametrize("url", ["memory://", None], ids=["a database", "none"])
+async def test_work_after_the_answer_of_a_mounted_app_is_done_on_the_outer_apps_database(
+    url: str | None,
+) -> None:
+    bound: list[Database | None] = []
+
+    async def noting(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        async def work() -> None:
+            bound.append(current_database.get())
+
+        request.after_response(work)
+        return await call_next(request)
+
+    child = App(database="memory://", openapi_url=None)
+
+    @child.get("/")
+    async def show() -> str:
+        bound.append(current_database.get())
+        return ""
+
+    app = App(database=url, middleware=[noting], openapi_url=None)
+    app.mount("/child", child)
+    async with TestClient(app) as client:
+        assert (await client.get("/child/")).status == 200
+    assert bound == [child.database, app.database]

@@ -93,7 +93,15 @@ MALFORMED = [
         "malformed",
         "The body is not JSON: invalid character (byte 13); NaN and Infinity are not JSON.",
     ),
-    (b'{"note": "\\ud800x"}', "truncated", "The JSON is truncated: the body ends before its value does."),
+    (b'{"note": "\\ud800x"}', "malformed", "The body is not JSON: a text holds half of a surrogate pair."),
+    (b'{"note": "\\ud800"}', "malformed", "The body is not JSON: a text holds half of a surrogate pair."),
+    (b'{"note": "\\ud800\\n"}', "malformed", "The body is not JSON: a text holds half of a surrogate pair."),
+    (
+        b'{"note": "\\\\ud800x", "a',
+        "truncated",
+        "The JSON is truncated: the body ends before its value does.",
+    ),
+    (b'{"note": "\\ud800', "truncated", "The JSON is truncated: the body ends before its value does."),
     (b"[" * 100_000, "too_deep", "The JSON is nested too deeply."),
     (b'{"a":' * 100_000, "too_deep", "The JSON is nested too deeply."),
 ]

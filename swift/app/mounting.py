@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from swift._speedups.kernel import strip_root_path
@@ -35,7 +38,25 @@ class MountedResponse(Response):
             await send(message)
 
         # The request's own `receive`: the application below reads the body itself.
-        await self.app(self.scope, self.request.receive, send_with_headers)
+        with own_database():
+            await self.app(self.scope, self.request.receive, send_with_headers)
+
+
+@contextmanager
+def own_database() -> Iterator[None]:
+    """Bind again, at the end, the database that is bound now: an App that is mounted binds its own, and what the app
+    around it does after the answer is done on that app's."""
+    if "swift.engines" not in sys.modules:
+        # Nobody has a database.
+        yield
+        return
+    from swift.engines import current_database
+
+    token = current_database.set(current_database.get())
+    try:
+        yield
+    finally:
+        current_database.reset(token)
 
 
 def merged(sent: RawHeaders, added: RawHeaders) -> RawHeaders:

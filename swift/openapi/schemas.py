@@ -23,6 +23,7 @@ import msgspec
 from msgspec import inspect as mi
 
 from swift.openapi.names import component_names, title
+from swift.schemas.patterns import in_ecmascript
 
 __all__ = ["BINARY", "Components", "JsonSchema", "encoded_default", "type_info", "unwrap"]
 
@@ -216,7 +217,9 @@ class Components:
             return number(info)
         if isinstance(info, mi.StrType):
             return {"type": "string"} | given(
-                minLength=info.min_length, maxLength=info.max_length, pattern=info.pattern
+                minLength=info.min_length,
+                maxLength=info.max_length,
+                pattern=info.pattern and in_ecmascript(info.pattern),
             )
         if isinstance(info, (mi.BytesType, mi.ByteArrayType, mi.MemoryViewType)):
             return dict(BINARY) if raw else base64(info)

@@ -13,7 +13,7 @@ import msgspec
 
 from swift.http import Response
 from swift.schemas.inspection import ARRAYS, OBJECTS, members, unknown_types
-from swift.schemas.patterns import check_linear
+from swift.schemas.patterns import check_linear, whole
 
 from .annotations import (
     SignatureError,
@@ -96,7 +96,11 @@ def constrained(annotation: Any, marker: Marker | None, name: str, describe: str
     inner: Any = without_none(bare)
     try:
         if marker is not None and marker.constraints:
-            kept.append(msgspec.Meta(**marker.constraints))
+            constraints = marker.constraints
+            if marker.pattern is not None:
+                # msgspec searches; only the whole text's match is known to take linear time (swift.schemas.patterns).
+                constraints["pattern"] = whole(marker.pattern)
+            kept.append(msgspec.Meta(**constraints))
         if not kept:
             return bare
         typed: Any = Annotated[inner, *kept]

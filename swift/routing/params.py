@@ -16,7 +16,10 @@ _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """The options every source shares; `alias` is the name on the wire, lengths count characters."""
+    """The options every source shares; `alias` is the name on the wire, lengths count characters.
+
+    `pattern` must match the whole text, in linear time; in the OpenAPI document it stands between `^` and `$`.
+    """
 
     source: ClassVar[str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -142,11 +143,19 @@ def malformed(data: bytes) -> tuple[str, str] | None:
     except msgspec.DecodeError as error:
         message = str(error)
         if not message.startswith(_SYNTAX):
+            if _HALF_PAIR.search(data):
+                # msgspec says "truncated": it looks for the other half where something else stands.
+                return "malformed", "The body is not JSON: a text holds half of a surrogate pair."
             return "truncated", "The JSON is truncated: the body ends before its value does."
         if _is_constant(data, message):
             message += "; NaN and Infinity are not JSON"
         return "malformed", f"The body is not JSON: {message.removeprefix(_SYNTAX)}."
     return None
+
+
+# The escape of a high surrogate with something else than another escape behind it. The look behind keeps a long row
+# of backslashes linear.
+_HALF_PAIR = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9A-Fa-f]{2}(?:[^\\]|\\[^u])")
 
 
 def _is_constant(data: bytes, message: str) -> bool:

@@ -75,12 +75,28 @@ def anchored(
 ) -> Meta:
     """`AnchoredPattern` for a pattern that is known to be linear."""
     return Meta(
-        pattern=rf"\A(?:{pattern})\Z",
+        pattern=whole(pattern),
         min_length=min_length,
         max_length=max_length,
         extra={"format": format or "pattern", "expected": expected} if expected else None,
         extra_json_schema={"format": format} if format else None,
     )
+
+
+_WHOLE = ("\\A(?:", ")\\Z")
+
+
+def whole(pattern: str) -> str:
+    """A pattern that is searched for, and matches nothing but the whole text."""
+    return pattern.join(_WHOLE)
+
+
+def in_ecmascript(pattern: str) -> str:
+    """A pattern as JSON Schema has it (ECMA-262), which knows neither `\\A` nor `\\Z`."""
+    before, behind = _WHOLE
+    if pattern.startswith(before) and pattern.endswith(behind):
+        return f"^(?:{pattern[len(before) : -len(behind)]})$"
+    return pattern
 
 
 def check_linear(pattern: str) -> None:
