@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from ._extra import needed
 
@@ -58,9 +58,16 @@ def needs_rehash(hashed: str) -> bool:
     return _hasher().check_needs_rehash(hashed)
 
 
+@overload
 def password_verifier(
-    find_user: Callable[[str], User | Awaitable[User | None] | None],
-    hash_of: Callable[[User], str | None] = attrgetter("password_hash"),
+    find_user: Callable[[str], Awaitable[User | None]], hash_of: Callable[[User], str | None] = ...
+) -> Callable[[str, str], Awaitable[User | None]]: ...
+@overload
+def password_verifier(
+    find_user: Callable[[str], User | None], hash_of: Callable[[User], str | None] = ...
+) -> Callable[[str, str], Awaitable[User | None]]: ...
+def password_verifier(
+    find_user: Callable[[str], Any], hash_of: Callable[[User], str | None] = attrgetter("password_hash")
 ) -> Callable[[str, str], Awaitable[User | None]]:
     """An `async (username, password) -> user | None` for HTTPBasic and for log-in handlers.
 

@@ -12,6 +12,7 @@ As with dataclasses, the text is made of names of fields and numbers only, never
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -74,7 +75,9 @@ def load_field(engine: Engine, field: Field) -> Loader | None:
     loader = engine.loader(field.kind)
     if field.enum is not None:
         return cast(Loader, field.enum)
-    if field.kind == "json" and loader is not None and field.type is not Any:
+    if field.kind == "json" and field.type is not Any:
+        if loader is None:
+            return partial(msgspec.convert, type=field.type)
         return cast(Loader, msgspec.json.Decoder(field.type).decode)
     return loader
 
