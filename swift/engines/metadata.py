@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeEngine
 
 from swift.engines.schema import Column, Table
@@ -31,18 +32,49 @@ ON_DELETE = {
 }
 
 
+class SQLiteText(sa.Text):
+    """Text in SQLite, declared as `declared`, in which TEXT gives the column its affinity (sqlite.org/datatype3.html
+    §3.1).
+    """
+
+    # Compiled by its own name, not as every other text.
+    __visit_name__ = "swift_text"
+
+    def __init__(self, declared: str) -> None:
+        super().__init__()
+        self.declared = declared
+
+
+@compiles(SQLiteText)
+def declare(type_: SQLiteText, compiler: Any, **_: Any) -> str:
+    return type_.declared
+
+
+def sqlite_text(declared: str) -> SQLiteText:
+    return SQLiteText(declared)
+
+
 def sql_type(column: Column) -> TypeEngine[Any]:
-    """The column's type. On SQLite what has no type of its own is text (see engines.sqlite.values)."""
+    """The column's type. On SQLite what has no type of its own is text (see engines.sqlite.values), declared
+    under a name that tells what it is.
+    """
     match column.kind:
         case "integer":
             return sa.Integer()
         case "bigint":
             # SQLite gives out row ids only for exactly INTEGER.
-            return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+            return (
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+                if column.autoincrement
+                else sa.BigInteger()
+            )
         case "float":
             return sa.Double()
         case "decimal":
-            return sa.Numeric(column.digits, column.places).with_variant(sa.Text(), "sqlite")
+            size = f"({column.digits}, {column.places})" if column.digits is not None else ""
+            return sa.Numeric(column.digits, column.places).with_variant(
+                sqlite_text(f"DECIMAL TEXT{size}"), "sqlite"
+            )
         case "string":
             return sa.String(column.length)
         case "text":
@@ -50,19 +82,21 @@ def sql_type(column: Column) -> TypeEngine[Any]:
         case "bool":
             return sa.Boolean(create_constraint=False)
         case "date":
-            return sa.Date().with_variant(sa.Text(), "sqlite")
+            return sa.Date().with_variant(sqlite_text("DATE TEXT"), "sqlite")
         case "time":
-            return sa.Time().with_variant(sa.Text(), "sqlite")
+            return sa.Time().with_variant(sqlite_text("TIME TEXT"), "sqlite")
         case "datetime":
-            return sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
+            return sa.DateTime(timezone=True).with_variant(sqlite_text("DATETIME TEXT"), "sqlite")
         case "timestamp":
-            return sa.DateTime().with_variant(sa.Text(), "sqlite")
+            return sa.DateTime().with_variant(sqlite_text("TIMESTAMP TEXT"), "sqlite")
         case "uuid":
-            return sa.Uuid().with_variant(sa.Text(), "sqlite")
+            return sa.Uuid().with_variant(sqlite_text("UUID TEXT"), "sqlite")
         case "json":
             from sqlalchemy.dialects.postgresql import JSONB
 
-            return sa.JSON().with_variant(sa.Text(), "sqlite").with_variant(JSONB(), "postgresql")
+            return (
+                sa.JSON().with_variant(sqlite_text("JSON TEXT"), "sqlite").with_variant(JSONB(), "postgresql")
+            )
         case "binary":
             return sa.LargeBinary()
 
