@@ -43,6 +43,9 @@ async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Recei
                 return
             elif stage == SUSPENDED_STAGE:
                 start, body = pending.finish(await resume(pending.awaitable, pending.yielded))
+            elif stage == GENERAL_STAGE:
+                response: Response = await pending.plan.pipeline(pending.request)
+                break
             else:
                 response = await respond(app, pending)
                 break
@@ -64,7 +67,11 @@ async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Recei
         await answer_failed(app, scope, receive, send, error, request)
         return
     try:
-        await send_messages(send, start, body)
+        await send(start)
+        await send(body)
+    except OSError:
+        # As in `send_messages`.
+        pass
     finally:
         if request.holds_something:
             await finish(app, request)
@@ -72,9 +79,7 @@ async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Recei
 
 async def respond(app: App, pending: Pending) -> Response:
     response: Response
-    if pending.stage == GENERAL_STAGE:
-        response = await pending.plan.pipeline(pending.request)
-    elif pending.stage == SEND_STAGE:
+    if pending.stage == SEND_STAGE:
         response = pending.plan.response(pending.awaitable)
     else:
         response = await app.compilation.miss(pending.request)

@@ -110,7 +110,7 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
     if encoding == "json":
         check_returned(returns, hooks, describe)
     forms = [slot for slot in reader.slots if slot.source == 7]
-    # What never waits stays with the kernel; anything else goes through `Endpoint.respond`.
+    # What never waits stays with the kernel; anything else goes through the pipeline.
     checks = [guard for guard in inherited.guards if getattr(guard, "synchronous", False)]
     direct = not (
         route.middleware

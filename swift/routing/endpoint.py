@@ -83,15 +83,6 @@ class Endpoint(Plan):
     streams: bool
     type_hooks: TypeHooks | None
 
-    async def respond(self, request: Request) -> Response:
-        """Everything from the limits to the encoded response; errors leave as exceptions."""
-        self.check(request)
-        for guard in self.guards:
-            waiting = guard(request)
-            if waiting is not None:
-                await waiting
-        return await self.inner(request)
-
     async def proceed(self, request: Request) -> Response:
         """What comes behind the guards: the body, the dependencies, the handler."""
         body = None
@@ -103,6 +94,10 @@ class Endpoint(Plan):
         if self.form_slots:
             await self._bind_form(request, values)
         if self.dependencies is None:
+            if self.handler_kind == "coroutine":
+                # PERF: what `_call` does, without a coroutine of its own.
+                result = await self.invoke(values)
+                return self._answer(request, await result if isinstance(result, Future) else result)
             return self._answer(request, await self._call(values))
         return await self._with_dependencies(self.dependencies, request, values)
 

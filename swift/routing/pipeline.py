@@ -44,13 +44,28 @@ def _layer(middleware: Middleware, inner: CallNext) -> CallNext:
 
 
 def core_of(endpoint: Any) -> CallNext:
-    """The innermost layer: the endpoint, with its error handlers around it."""
+    """The innermost layer: everything from the limits to the encoded response, with the error handlers around it.
+
+    The order is that of the house: limits and negotiation, then the guards, then what stands behind them.
+    """
+    # PERF: looked up once; each layer of coroutines between two others costs a request 0.1 us.
+    check, guards, proceed, handlers = (
+        endpoint.check,
+        endpoint.guards,
+        endpoint.inner,
+        endpoint.error_handlers,
+    )
 
     async def core(request: Request) -> Response:
         try:
-            response: Response = await endpoint.respond(request)
+            check(request)
+            for guard in guards:
+                waiting = guard(request)
+                if waiting is not None:
+                    await waiting
+            response: Response = await proceed(request)
         except Exception as error:
-            return await answer_error(request, error, endpoint.error_handlers)
+            return await answer_error(request, error, handlers)
         return response
 
     return core
