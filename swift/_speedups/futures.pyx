@@ -839,7 +839,9 @@ cdef class Link(Future):
         elif kind == AFTER:
             if source.state == READY:
                 source = self.original
-            self.original = None
+                self.original = None
+            else:
+                self.replace_original(source.outcome if source.state == FAILED else None)
         self.function = None
         self.context = None
         return self.copy_outcome(source)
@@ -868,9 +870,19 @@ cdef class Link(Future):
                 self.failure.seen = True
             raise
         except BaseException as error:
-            self.original = None
+            self.replace_original(error)
             return self.fail(error)
         return self.take(result, context)
+
+    cdef int replace_original(self, object error) except -1:
+        """What the cleanup raises takes the place of a failure, which stays to be seen as its context."""
+        cdef Future original = self.original
+        self.original = None
+        if original is not None and original.failure is not None:
+            original.failure.seen = True
+            if error is not None and error is not original.outcome and error.__context__ is None:
+                error.__context__ = original.outcome
+        return 0
 
     cdef int take(self, object result, object context) except -1:
         """Settle with what a continuation returned, or wait for it."""
