@@ -226,7 +226,9 @@ class Cluster:
         tls: bool | None = None,
         initdb: Sequence[str] = (),
         standby_of: Cluster | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._environment = {**_environment(), **(environment or {})}
         self.server = server
         self.version = server.version
         self.tls = server.tls if tls is None else tls
@@ -311,7 +313,7 @@ class Cluster:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 _tied(command, "INT"), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
-                env=_environment(), **_privileges(),
+                env=self._environment, **_privileges(),
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while True:
