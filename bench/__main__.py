@@ -17,6 +17,7 @@ BENCHES = {
     "calls": "Python-level calls per request",
     "servers": "plaintext behind uvicorn, granian and hypercorn",
     "futures": "futures beside what asyncio offers for the same",
+    "pg": "the PostgreSQL driver beside asyncpg and psycopg",
     "sqlite": "the same app on SQLite: list, show and insert records",
 }
 

@@ -228,12 +228,18 @@ cdef class Multiplexer(Dispatcher):
     def take_idle(self):
         """An idle connection, which is shared no more; None when there is none."""
         cdef Connection connection
+        cdef double time = swift_pg_now()
         cdef Py_ssize_t i = len(self.connections)
         # From the end: the first ones are what shared queries use first.
         while i > 0:
             i -= 1
             connection = <Connection> self.connections[i]
-            if connection.depth == 0 and connection.holds == 0 and connection.closed is None:
+            if (
+                connection.depth == 0
+                and connection.holds == 0
+                and connection.closed is None
+                and (connection.retire_at == 0 or time < connection.retire_at)
+            ):
                 del self.connections[i]
                 connection.shared = False
                 return connection
@@ -248,6 +254,21 @@ cdef class Multiplexer(Dispatcher):
         self.connections.append(connection)
         if self.queue_head is not None:
             self.drain()
+
+    def give_back_unused(self, Connection connection not None):
+        """`give_back` of one on which nothing was executed; False when there is more to do about it."""
+        if (
+            connection.used
+            or connection.closed is not None
+            or (connection.retire_at != 0 and swift_pg_now() >= connection.retire_at)
+        ):
+            return False
+        connection.shared = True
+        connection.reserved = False
+        self.connections.append(connection)
+        if self.queue_head is not None:
+            self.drain()
+        return True
 
     def reserve(self):
         """Take the least loaded connection out of sharing; `idle(connection)` is called when it is idle."""

@@ -40,7 +40,7 @@ class Pg:
     def __init__(self, pool: PgPool, link: LoopLink | BlockingLink | None = None) -> None:
         self.pool = pool
         self.link = link
-        self._blocking: BlockingLink | None = link if isinstance(link, BlockingLink) else None
+        self._blocking: BlockingLink | None = link if type(link) is BlockingLink else None
         self._released = False
 
     # ---- one statement
@@ -351,9 +351,11 @@ class Pg:
         if self._released:
             return
         self._released = True
+        link = self.link
+        if type(link) is LoopLink:
+            link.shard.release(link)
+            return
         blocking, self._blocking = self._blocking, None
-        if isinstance(self.link, LoopLink):
-            self.link.shard.release(self.link)
         if blocking is not None:
             blocking.shard.release(blocking)
 
@@ -402,18 +404,19 @@ class Acquisition:
         self._pool = pool
         self._deadline_ms = deadline_ms
 
-    async def _acquire(self) -> Pg:
+    async def __aenter__(self) -> Pg:
         pool = self._pool
         shard = pool.loop_shard()
-        link = None if shard.waiters or shard.closing else shard.take()
-        return Pg(pool, link if link is not None else await shard.acquire(self._deadline_ms))
+        if not shard.waiters and not shard.closing:
+            core = shard.mux.take_idle()
+            if core is not None:
+                self._pg = pg = Pg(pool, core.owner)
+                return pg
+        self._pg = pg = Pg(pool, await shard.acquire(self._deadline_ms))
+        return pg
 
     def __await__(self) -> Any:
-        return self._acquire().__await__()
-
-    async def __aenter__(self) -> Pg:
-        self._pg = await self._acquire()
-        return self._pg
+        return self.__aenter__().__await__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -159,6 +159,8 @@ class PgPool(pgmux.PoolBase):
         self._threads: BlockingShard | None = None
         self._lock = threading.Lock()
         self._closed = False
+        # Of the loop that was seen last.
+        self._current: LoopShard | None = None
         _pools.add(self)
 
     # ---- shards
@@ -181,11 +183,16 @@ class PgPool(pgmux.PoolBase):
                 shard = self._shards[id(loop)] = LoopShard(loop, self._settings, self.limits)
         shard.start()
         self._remember(loop, shard.mux)
+        self._current = shard
         return shard
 
     def loop_shard(self) -> LoopShard:
         """The connections of the running loop."""
-        return self._loop_shard(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        shard = self._current
+        if shard is not None and shard.loop is loop:
+            return shard
+        return self._loop_shard(loop)
 
     def blocking_shard(self) -> BlockingShard:
         """The connections of the threads that wait."""
@@ -211,6 +218,7 @@ class PgPool(pgmux.PoolBase):
         self._threads = None
         self._lock = threading.Lock()
         self._remember(None, None)
+        self._current = None
 
     # ---- connections
 
@@ -430,6 +438,7 @@ class PgPool(pgmux.PoolBase):
             self._closed = True
         shards, self._shards = list(self._shards.values()), {}
         self._remember(None, None)
+        self._current = None
         if self._threads is not None:
             self._threads.close()
         try:

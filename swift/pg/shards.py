@@ -177,13 +177,10 @@ class LoopShard:
     def take(self) -> LoopLink | None:
         """An idle connection now, or None."""
         core = self.mux.take_idle()
-        while core is not None:
-            link: LoopLink = core.owner
-            if not self._over(link):
-                return link
-            self._retire(link)
-            core = self.mux.take_idle()
-        return None
+        if core is None:
+            return None
+        link: LoopLink = core.owner
+        return link
 
     async def acquire(self, deadline_ms: float | None) -> LoopLink:
         """A connection for oneself. Raises PgPoolTimeout, or what kept the pool from connecting."""
@@ -226,6 +223,8 @@ class LoopShard:
 
     def release(self, link: LoopLink) -> None:
         """A connection comes back; it is made as new on its way, without waiting for that."""
+        if not self.waiters and not self.closing and self.mux.give_back_unused(link.core):
+            return
         if link.closed:
             return
         if link.core.used:

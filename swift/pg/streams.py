@@ -6,7 +6,6 @@ fetch. Each fetch has its own Sync, so other statements of the transaction may g
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from swift._speedups import pgcore
+from swift._speedups.pgiteration import RowIterator
 
 from .errors import PgError, PgInterfaceError
 
@@ -72,7 +72,7 @@ class RowStream:
     # The iterator refers to the stream; the other way a weak reference does, so that one left early ends at once.
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        rows = self._each()
+        rows = RowIterator(self.chunks())
         self._rows = weakref.ref(rows)
         return rows
 
@@ -80,12 +80,6 @@ class RowStream:
         rows = self._each_blocking()
         self._rows = weakref.ref(rows)
         return rows
-
-    async def _each(self) -> AsyncGenerator[Any, None]:
-        async with contextlib.aclosing(self.chunks()) as chunks:
-            async for rows in chunks:
-                for row in rows:
-                    yield row
 
     def _each_blocking(self) -> Generator[Any, None, None]:
         for rows in self.chunks_blocking():
