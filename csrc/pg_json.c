@@ -566,7 +566,8 @@ int pg_json_value(const pg_json_node *node, const uint8_t *data, size_t length, 
         NEEDS(12);
         number = pg_load_i64(data);
         west = pg_load_i32(data + 8);
-        if (number < 0 || number > PG_DAY_MICROS || west <= -86400 || west >= 86400) return PG_MALFORMED;
+        if (number < 0 || number > PG_DAY_MICROS || west <= -PG_OFFSET_LIMIT || west >= PG_OFFSET_LIMIT)
+            return PG_MALFORMED;
         return put_quoted(out, text, pg_text_timetz(number, west, text));
     }
     case PG_JSON_TIMESTAMP:
@@ -601,7 +602,7 @@ int pg_json_value(const pg_json_node *node, const uint8_t *data, size_t length, 
         NEEDS(8);
         return put_money(node, pg_load_i64(data), out);
     case PG_JSON_MACADDR:
-        if (length != 6 && length != 8) return PG_MALFORMED;
+        if (length != (size_t)node->parameter || length > 8) return PG_MALFORMED;
         return put_quoted(out, text, pg_text_macaddr(data, length, text));
     case PG_JSON_INET:
     case PG_JSON_CIDR:

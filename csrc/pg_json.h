@@ -44,7 +44,7 @@ typedef enum pg_json_kind {
     PG_JSON_BITS,
     PG_JSON_LSN,
     PG_JSON_MONEY, /* `parameter`: digits behind the point */
-    PG_JSON_MACADDR,
+    PG_JSON_MACADDR, /* `parameter`: its bytes, 6 or 8 */
     PG_JSON_INET, /* `parameter`: 1 writes ::ffff:1.2.3.4, 0 ::ffff:102:304 */
     PG_JSON_CIDR,
     PG_JSON_TSVECTOR,

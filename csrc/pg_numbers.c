@@ -410,9 +410,9 @@ size_t pg_numeric_text_scientific(const pg_numeric *n, char *out) {
     size_t length, zeros, digits;
     if (special_text(n, out, &length)) return length;
     /* Positional while the first significant digit is at most six places behind the point. */
-    if (n->weight >= 0 || n->scale <= 6) return pg_numeric_text(n, out);
     length = pg_numeric_text(n, out);
     if (n->sign == PG_NUMERIC_NEGATIVE) start++;
+    if (n->scale <= 6 || start[0] != '0' || start[1] != '.') return length;
     /* "0." and the scale's digits. */
     digits = n->scale;
     for (zeros = 0; zeros < digits && start[2 + zeros] == '0'; zeros++) {

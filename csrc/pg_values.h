@@ -62,6 +62,8 @@ pg_status pg_numeric_write(pg_writer *w, const char *text, size_t length);
 #define PG_MICROS_INFINITY INT64_MAX
 #define PG_MICROS_MINUS_INFINITY INT64_MIN
 #define PG_DAY_MICROS INT64_C(86400000000)
+/* An offset from UTC is below 16 hours (timestamp.h, TZDISP_LIMIT). */
+#define PG_OFFSET_LIMIT 57600
 /* Days from 2000-01-01 to 0001-01-01 and to 9999-12-31, Python's first and last date. */
 #define PG_DAYS_YEAR_1 (-730119)
 #define PG_DAYS_YEAR_9999 2921939

@@ -24,6 +24,7 @@ cdef extern from "pg_json.h":
     const int PG_JSON_INET
     const int PG_JSON_CIDR
     const int PG_JSON_MONEY
+    const int PG_JSON_MACADDR
     int pg_json_row(const pg_json_plan* plan, const uint8_t* datarow, size_t length, pg_writer* out, int* column)
 
 
@@ -138,7 +139,7 @@ cdef class JsonPlan:
             self.keep(keys, <const char***>&node.keys, <size_t**>&node.key_lengths)
         elif node.kind in (PG_JSON_INET, PG_JSON_CIDR):
             node.parameter = MAPPED_DOTTED
-        elif node.kind == PG_JSON_MONEY:
+        elif node.kind in (PG_JSON_MONEY, PG_JSON_MACADDR):
             node.parameter = codec.parameter
         elif node.kind == PG_JSON_NUMERIC:
             node.parameter = self.numeric_as_number

@@ -239,7 +239,13 @@ def split_optional(annotation):
 def converter_of(annotation):
     """A function that validates and converts a decoded value to the annotation, msgspec.convert's way."""
     convert = msgspec.convert
-    return lambda value: convert(value, annotation, strict=False, from_attributes=True)
+
+    def converted(value):
+        # An interval: a duration where it has no months.
+        duration = getattr(value, "timedelta", None)
+        return convert(value if duration is None else duration(), annotation, strict=False, from_attributes=True)
+
+    return converted
 
 
 # ---- the decoder ---------------------------------------------------------------------------------------
@@ -452,7 +458,7 @@ cdef class RowDecoder:
             reason = error.reason
         elif isinstance(error, UnicodeDecodeError):
             reason = "text that is not UTF-8"
-        elif isinstance(error, msgspec.ValidationError):
+        elif isinstance(error, (msgspec.ValidationError, OverflowError)):
             reason = str(error)
         else:
             reason = f"decoding raised `{type(error).__name__}`: {error}"

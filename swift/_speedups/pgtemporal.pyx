@@ -53,6 +53,7 @@ cdef extern from "pg_values.h" nogil:
         int32_t second
         int32_t microsecond
     const int64_t PG_DAY_MICROS
+    const int32_t PG_OFFSET_LIMIT
     const int32_t PG_DAYS_YEAR_1
     const int32_t PG_DAYS_YEAR_9999
     void pg_date_of_days(int32_t days, pg_date* out)
@@ -156,8 +157,8 @@ cdef object decode_timetz(Codec codec, const uint8_t* data, Py_ssize_t length):
         bad_length(codec, 12, length)
     micros = pg_load_i64(data)
     west = pg_load_i32(data + 8)
-    if not 0 <= micros <= PG_DAY_MICROS or not -86400 < west < 86400:
-        malformed("a time outside of the day")
+    if not 0 <= micros <= PG_DAY_MICROS or not -PG_OFFSET_LIMIT < west < PG_OFFSET_LIMIT:
+        malformed("a time outside of the day, or an offset of 16 hours and more")
     if micros == PG_DAY_MICROS:
         return codec.factory(micros, -west)
     pg_time_of_micros(micros, &time)
@@ -182,7 +183,7 @@ cdef int encode_timetz(Codec codec, pg_writer* out, object value) except -1:
     else:
         wrong_type("time", value)
         return -1
-    if not -57600 < east < 57600:
+    if not -PG_OFFSET_LIMIT < east < PG_OFFSET_LIMIT:
         refused("the offset of a timetz is below 16 hours")
     pg_put_i32(out, -east)
     return 0
