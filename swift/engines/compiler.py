@@ -23,6 +23,12 @@ from swift.engines.values import Checker, checker
 
 SQL = sa.ColumnElement[Any]
 
+COMPOUNDS: dict[str, Callable[..., Any]] = {
+    "union": sa.union,
+    "union all": sa.union_all,
+    "intersection": sa.intersect,
+    "difference": sa.except_,
+}
 COMPARISONS = {"exact": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -35,7 +41,9 @@ class Compiler:
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
+        # The sources of the select being built, and those of the selects around it.
         self.sources: list[sa.FromClause] = []
+        self.around: list[list[sa.FromClause]] = []
 
     # The whole statement
 
@@ -51,6 +59,8 @@ class Compiler:
         match statement:
             case st.Select():
                 return self.select(statement)
+            case st.Raw():
+                return self.raw(statement)
             case st.Count():
                 return self.count(statement.select)
             case st.AsJSON():
@@ -63,8 +73,11 @@ class Compiler:
                 return self.delete(statement)
 
     def select(self, select: st.Select, outputs: Callable[[], Sequence[SQL]] | None = None) -> sa.Select[Any]:
+        # Before the sources change: what is combined is no part of this select's scope.
+        derived = None if select.compound is None else self.compound(select.compound)
         outer = self.sources
-        source = self.enter(select)
+        self.around.append(outer)
+        source = self.enter(select, derived)
         try:
             columns = outputs() if outputs else [self.output(output) for output in select.outputs]
             built = sa.select(*columns).select_from(source)
@@ -78,14 +91,18 @@ class Compiler:
                 built = built.distinct()
             for order in select.order:
                 built = built.order_by(self.order(order))
+            outers = [source for sources in self.around for source in sources]
+            if outers:
+                built = built.correlate(*outers)
             return self.lock(self.slice(built, select), select)
         finally:
+            self.around.pop()
             self.sources = outer
 
-    def enter(self, select: st.Select) -> sa.FromClause:
+    def enter(self, select: st.Select, derived: sa.FromClause | None) -> sa.FromClause:
         """Open the sources of `select`: a table joined or nested once more gets an alias."""
         nested = bool(self.sources)
-        base: sa.FromClause = sql_table(select.table)
+        base: sa.FromClause = sql_table(select.table) if derived is None else derived
         if nested:
             base = base.alias()
         self.sources = [base]
@@ -93,8 +110,39 @@ class Compiler:
         for join in select.joins:
             target = sql_table(join.table).alias()
             self.sources.append(target)
-            joined = joined.outerjoin(target, self.column(join.left) == target.c[join.right.name])
+            met = self.column(join.left) == target.c[join.right.name]
+            if join.on is not None:
+                met = sa.and_(met, self.condition(join.on))
+            joined = joined.outerjoin(target, met)
         return joined
+
+    def compound(self, compound: st.Compound) -> sa.FromClause:
+        """The combined rows as a table."""
+        sources, self.sources = self.sources, []
+        around, self.around = self.around, []
+        try:
+            built: Any = self.select(compound.selects[0])
+            for operator, select in zip(compound.operators, compound.selects[1:], strict=True):
+                built = COMPOUNDS[operator](
+                    self.operand_of_compound(built), self.operand_of_compound(self.select(select))
+                )
+            return built.subquery()  # type: ignore[no-any-return]
+        finally:
+            self.sources, self.around = sources, around
+
+    def operand_of_compound(self, select: Any) -> Any:
+        """As a plain select from a subquery: not every database takes ORDER BY and LIMIT inside."""
+        return sa.select(select.subquery())
+
+    def raw(self, raw: st.Raw) -> Any:
+        """The user's SQL, from which the columns wanted are taken by name."""
+        text = sa.text(raw.sql)
+        for index, name in enumerate(raw.names):
+            self.slots[name] = Slot(index, self.native_value, True, f"The parameter `{name}`")
+        if not raw.columns:
+            return text
+        rows = text.columns(*(sa.column(name) for name in raw.columns)).subquery("raw_rows")
+        return sa.select(*(rows.c[name] for name in raw.columns))
 
     def slice(self, built: sa.Select[Any], select: st.Select) -> sa.Select[Any]:
         if select.limit is not None:
@@ -127,7 +175,13 @@ class Compiler:
     def count(self, select: st.Select) -> sa.Select[Any]:
         whole = not (select.distinct or select.group or select.having or select.limit or select.offset)
         if whole:
-            unordered = st.Select(table=select.table, outputs=(), joins=select.joins, where=select.where)
+            unordered = st.Select(
+                table=select.table,
+                outputs=(),
+                joins=select.joins,
+                where=select.where,
+                compound=select.compound,
+            )
             return self.select(unordered, lambda: [sa.func.count()])
         return sa.select(sa.func.count()).select_from(self.select(select).subquery())
 
@@ -155,7 +209,11 @@ class Compiler:
         if not conflict.columns:
             return built.on_conflict_do_nothing(index_elements=target)
         changes = {column.name: built.excluded[column.name] for column in conflict.columns}
-        return built.on_conflict_do_update(index_elements=target, set_=changes)
+        where = None
+        if conflict.where is not None:
+            self.sources = [built.table]
+            where = self.condition(conflict.where)
+        return built.on_conflict_do_update(index_elements=target, set_=changes, where=where)
 
     def update(self, update: st.Update) -> Any:
         table = sql_table(update.table)
@@ -202,6 +260,8 @@ class Compiler:
                 return self.negate(condition.of)
             case st.InSelect():
                 return self.expression(condition.left).in_(self.select(condition.select))
+            case st.Exists():
+                return self.select(condition.select).exists()
             case st.Native():
                 return self.native(condition)
         raise ProgrammingError(f"{type(condition).__name__} has no SQL.")
@@ -284,11 +344,48 @@ class Compiler:
                 return self.call(expression)
             case st.Aggregate():
                 return self.aggregate(expression)
+            case st.Outer():
+                return self.outer(expression.of)
+            case st.Scalar():
+                return self.select(expression.select).scalar_subquery()
+            case st.Truth():
+                return self.truth(expression.of)
+            case st.Case():
+                return self.case(expression)
+            case st.Window():
+                return self.window(expression)
         raise ProgrammingError(f"{type(expression).__name__} has no SQL.")
 
     def sortable(self, expression: st.Expression) -> SQL:
         """The expression in a form whose order is the order of its values."""
         return self.expression(expression)
+
+    def outer(self, of: st.Expression) -> SQL:
+        """An expression over the sources of the select around this one."""
+        sources, self.sources = self.sources, self.around.pop()
+        try:
+            return self.expression(of)
+        finally:
+            self.around.append(self.sources)
+            self.sources = sources
+
+    def truth(self, condition: st.Condition) -> SQL:
+        # Two truth values here too: what is not known is not so.
+        return sa.case((self.condition(condition), sa.true()), else_=sa.false())
+
+    def case(self, case: st.Case) -> SQL:
+        cases = [(self.condition(condition), self.operand(value, case)) for condition, value in case.cases]
+        return sa.case(*cases, else_=self.operand(case.default, case))
+
+    def window(self, window: st.Window) -> SQL:
+        over = {
+            "partition_by": [self.expression(item) for item in window.partition] or None,
+            "order_by": [self.order(item) for item in window.order] or None,
+        }
+        if isinstance(window.of, st.Aggregate):
+            return self.aggregate(window.of, over)
+        of: Any = self.expression(window.of)
+        return of.over(**over)  # type: ignore[no-any-return]
 
     def column(self, ref: st.ColumnRef) -> SQL:
         return self.sources[ref.source].c[ref.column.name]
@@ -316,7 +413,8 @@ class Compiler:
         arguments = [self.operand(argument, call) for argument in call.arguments]
         return getattr(sa.func, call.function)(*arguments)  # type: ignore[no-any-return]
 
-    def aggregate(self, aggregate: st.Aggregate) -> SQL:
+    def aggregate(self, aggregate: st.Aggregate, over: dict[str, Any] | None = None) -> SQL:
+        """The aggregate, of the group or (`over`) of a window."""
         if aggregate.of is None:
             built: Any = sa.func.count()
         else:
@@ -324,6 +422,8 @@ class Compiler:
             built = getattr(sa.func, aggregate.function)(inner.distinct() if aggregate.distinct else inner)
         if aggregate.where is not None:
             built = built.filter(self.condition(aggregate.where))
+        if over is not None:
+            built = built.over(**over)
         return built  # type: ignore[no-any-return]
 
     def aggregated(self, aggregate: st.Aggregate, of: st.Expression) -> SQL:

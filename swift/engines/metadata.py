@@ -6,13 +6,17 @@ Imported only by what compiles or migrates, so that declaring models does not lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from swift.engines.schema import Column, Table
+from swift.engines.schema import Column, Index, Table
+from swift.engines.values import checker
 
 # PostgreSQL cuts names at 63 bytes; a convention gives every constraint one, so migrations can drop it.
 NAMES = {
@@ -60,7 +64,7 @@ def sql_type(column: Column) -> TypeEngine[Any]:
     """
     match column.kind:
         case "integer":
-            return sa.Integer()
+            return sa.SmallInteger() if column.bits == 16 else sa.Integer()
         case "bigint":
             # SQLite gives out row ids only for exactly INTEGER.
             return (
@@ -99,6 +103,46 @@ def sql_type(column: Column) -> TypeEngine[Any]:
             )
         case "binary":
             return sa.LargeBinary()
+
+
+class Moment(ColumnElement[Any]):
+    """The moment of the insert, in the form a column of its kind stores it."""
+
+    inherit_cache = True
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+@compiles(Moment)
+def compile_moment(element: Moment, compiler: Any, **_: Any) -> str:
+    return "CURRENT_TIMESTAMP" if element.kind == "datetime" else "(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')"
+
+
+@compiles(Moment, "sqlite")
+def compile_moment_sqlite(element: Moment, compiler: Any, **_: Any) -> str:
+    zone = "Z" if element.kind == "datetime" else ""
+    return f"(strftime('%Y-%m-%dT%H:%M:%f000{zone}', 'now'))"
+
+
+def server_default(column: Column) -> Any:
+    """The DEFAULT of a column, or None."""
+    if column.default is None:
+        return None
+    if column.default.function == "now":
+        return Moment(column.kind)
+    value = checker(None, column, stored=True)(column.default.value)
+    if isinstance(value, bool):
+        return sa.true() if value else sa.false()
+    if isinstance(value, (int, float)):
+        return sa.text(repr(value))
+    if isinstance(value, datetime):
+        text = value.isoformat(timespec="microseconds")[:26] + ("Z" if value.tzinfo else "")
+    elif isinstance(value, time):
+        text = value.isoformat(timespec="microseconds")
+    else:
+        text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    return sa.text("'" + text.replace("'", "''").replace(":", "\\:") + "'")
 
 
 def sql_table(table: Table) -> sa.Table:
@@ -148,7 +192,9 @@ def metadata(tables: Iterable[Table]) -> sa.MetaData:
             for number, check in enumerate(table.checks, 1)
         )
         items += (
-            sa.Index(index.name, *index.fields, unique=index.unique) for index in table.indexes if index.name
+            sa.Index(index.name, *index.fields, unique=index.unique)
+            for index in table.indexes
+            if index.name and plain(index)
         )
         # AUTOINCREMENT: the id of a deleted row never comes back, as on PostgreSQL.
         made = sa.Table(
@@ -156,16 +202,33 @@ def metadata(tables: Iterable[Table]) -> sa.MetaData:
             result,
             *items,
             schema=table.schema,
+            comment=table.comment,
             sqlite_autoincrement=any(column.autoincrement for column in table.columns),
         )
         for index in table.indexes:
-            if not index.name:
-                columns = [made.c[name] for name in index.fields]
-                name = "_".join(("ix", table.name, *index.fields))
-                made.append_constraint(sa.UniqueConstraint(*columns)) if index.unique else sa.Index(
-                    name, *columns
-                )
+            if not (index.name and plain(index)):
+                add_index(made, index)
     return result
+
+
+def plain(index: Index) -> bool:
+    return index.where is None and not any(name.startswith("-") for name in index.fields)
+
+
+def add_index(table: sa.Table, index: Index) -> None:
+    """An index that needs a name of ours, a direction or a condition."""
+    names = [name.removeprefix("-") for name in index.fields]
+    columns = [table.c[name] for name in names]
+    if index.unique and plain(index):
+        table.append_constraint(sa.UniqueConstraint(*columns))
+        return
+    name = index.name or "_".join(("uq" if index.unique else "ix", table.name, *names))
+    parts = [
+        column.desc() if field.startswith("-") else column
+        for field, column in zip(index.fields, columns, strict=True)
+    ]
+    where = None if index.where is None else sa.text(index.where)
+    sa.Index(name, *parts, unique=index.unique, sqlite_where=where, postgresql_where=where)
 
 
 def full_column(column: Column) -> sa.Column[Any]:
@@ -187,4 +250,6 @@ def full_column(column: Column) -> sa.Column[Any]:
         autoincrement=column.autoincrement,
         unique=column.unique or None,
         index=(column.index and not column.unique) or None,
+        server_default=server_default(column),
+        comment=column.comment,
     )

@@ -36,9 +36,22 @@ class Reference:
     on_delete: OnDelete
 
 
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What the database fills in where an insert gives nothing: a value of the column, or the moment of the
+    insert (`function` is then `now`).
+    """
+
+    value: Any = None
+    function: Literal["", "now"] = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One column. `label` is how messages call it (`User.age`)."""
+    """One column. `label` is how messages call it (`User.age`).
+
+    `choices` are the only values a column takes, where they are few; `bits` is 16 for a small integer.
+    """
 
     name: str
     kind: Kind
@@ -53,20 +66,32 @@ class Column:
     places: int | None = None
     enum: type[Enum] | None = None
     reference: Reference | None = None
+    default: Default | None = None
+    choices: tuple[Any, ...] | None = None
+    bits: int | None = None
+    least: int | None = None
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over fields; `unique` makes it a rule as well."""
+    """An index over fields; `unique` makes it a rule as well.
+
+    `where` restricts it to the rows that meet a condition, written in SQL over column names.
+    """
 
     fields: tuple[str, ...]
     name: str | None = None
     unique: bool = False
+    where: str | None = None
 
-    def __init__(self, *fields: str, name: str | None = None, unique: bool = False) -> None:
+    def __init__(
+        self, *fields: str, name: str | None = None, unique: bool = False, where: str | None = None
+    ) -> None:
         object.__setattr__(self, "fields", fields)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "unique", unique)
+        object.__setattr__(self, "where", where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +124,7 @@ class Table:
     indexes: tuple[Index, ...] = ()
     uniques: tuple[Unique, ...] = ()
     checks: tuple[Check, ...] = ()
+    comment: str | None = None
     # What the compilers build from this table, each under its own key: it lives and dies with the table.
     derived: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -113,6 +139,10 @@ class HasTable(Protocol):
     @property
     def table(self) -> Table: ...
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The table, and those of its many-to-many relations that no model declares."""
+
 
 class Described(Protocol):
     """Anything described by a table, such as a Model class."""
@@ -123,7 +153,7 @@ class Described(Protocol):
 
 def tables_of(models: Iterable[Any]) -> list[Table]:
     """The tables of `models`, referenced tables before the ones that refer to them where no cycle forbids."""
-    tables = [model._meta.table for model in models]
+    tables = list(dict.fromkeys(table for model in models for table in model._meta.tables))
     ordered: list[Table] = []
     visiting: set[int] = set()
 

@@ -113,6 +113,49 @@ class Call(Expression, frozen=True, eq=False):
     kind: Kind | None = None
 
 
+class Outer(Expression, frozen=True, eq=False):
+    """`of` in the select around the one it stands in."""
+
+    of: Expression
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.of.kind
+
+
+class Scalar(Expression, frozen=True, eq=False):
+    """The one value of a select of one column and at most one row; NULL where there is none."""
+
+    select: Select
+    kind: Kind | None = None
+
+
+class Truth(Expression, frozen=True, eq=False):
+    """Whether a condition holds, as a bool."""
+
+    of: Condition
+    kind: Kind = "bool"
+
+
+class Case(Expression, frozen=True, eq=False):
+    """The value of the first condition that holds, else `default`."""
+
+    cases: tuple[tuple[Condition, Expression], ...]
+    default: Expression
+    kind: Kind | None = None
+
+
+class Window(Expression, frozen=True, eq=False):
+    """A function over the rows around each row: an Aggregate, or a Call of row_number, rank, dense_rank,
+    ntile, lag, lead, first_value, last_value.
+    """
+
+    of: Expression
+    partition: tuple[Expression, ...] = ()
+    order: tuple[Order, ...] = ()
+    kind: Kind | None = None
+
+
 class Aggregate(Expression, frozen=True, eq=False):
     """count, sum, avg, min, max over the rows of a group; `of` None is count(*)."""
 
@@ -142,6 +185,12 @@ class InSelect(Condition, frozen=True, eq=False):
     select: Select
 
 
+class Exists(Condition, frozen=True, eq=False):
+    """`select` has a row."""
+
+    select: Select
+
+
 class And(Condition, frozen=True, eq=False):
     parts: tuple[Condition, ...]
 
@@ -163,12 +212,15 @@ class Native(Condition, frozen=True, eq=False):
 
 
 class Join(Node, frozen=True, eq=False):
-    """Source number `source` is `table`, met where `left` equals its `right`; rows without a match stay."""
+    """Source number `source` is `table`, met where `left` equals its `right` and `on` holds; rows without a
+    match stay, rows with several come once for each.
+    """
 
     source: int
     table: Table
     left: ColumnRef
     right: Column
+    on: Condition | None = None
 
 
 class Order(Node, frozen=True, eq=False):
@@ -185,7 +237,16 @@ class Output(Node, frozen=True, eq=False):
     of: Expression
 
 
+class Compound(Node, frozen=True, eq=False):
+    """The rows of several selects of the same columns, combined from left to right."""
+
+    selects: tuple[Select, ...]
+    operators: tuple[Literal["union", "union all", "intersection", "difference"], ...]
+
+
 class Select(Node, frozen=True, eq=False):
+    """`compound`, where there is one, stands in the place of the table: its columns are the table's."""
+
     table: Table
     outputs: tuple[Output, ...]
     joins: tuple[Join, ...] = ()
@@ -197,6 +258,15 @@ class Select(Node, frozen=True, eq=False):
     limit: Expression | None = None
     offset: Expression | None = None
     lock: Literal["", "update", "update nowait", "update skip locked"] = ""
+    compound: Compound | None = None
+
+
+class Raw(Node, frozen=True, eq=False):
+    """SQL the user wrote, of which these columns are taken; its `:name` parameters are the values in order."""
+
+    sql: str
+    names: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
 
 class Count(Node, frozen=True, eq=False):
@@ -212,10 +282,14 @@ class AsJSON(Node, frozen=True, eq=False):
 
 
 class Conflict(Node, frozen=True, eq=False):
-    """On a clash over `target` update `columns` from the new row; without columns, leave the old row."""
+    """On a clash over `target` update `columns` from the new row; without columns, leave the old row.
+
+    Where `where` does not hold of the old row, it is left and nothing is returned.
+    """
 
     target: tuple[Column, ...] = ()
     columns: tuple[Column, ...] = ()
+    where: Condition | None = None
 
 
 class Insert(Node, frozen=True, eq=False):
@@ -245,7 +319,7 @@ class Delete(Node, frozen=True, eq=False):
     rows: Select | None = None
 
 
-Statement = Select | Count | AsJSON | Insert | Update | Delete
+Statement = Select | Raw | Count | AsJSON | Insert | Update | Delete
 
 Bind = Callable[[Sequence[Any]], Sequence[Any]]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import Enum
@@ -195,6 +196,33 @@ def bounded(length: int) -> Checker:
     return check
 
 
+def among(choices: tuple[Any, ...], check: Checker) -> Checker:
+    """The checker of stored values of which there are few."""
+
+    def check_choice(value: Any) -> Any:
+        value = check(value)
+        if value in choices:
+            return value
+        raise ValueError(f"expects one of {', '.join(map(repr, choices))}")
+
+    return check_choice
+
+
+def within(least: int | None, bits: int | None, check: Checker) -> Checker:
+    """The checker of a stored integer that is small or has a least value."""
+    limit = 2 ** (bits - 1) if bits else None
+
+    def check_range(value: Any) -> int:
+        number: int = check(value)
+        if limit is not None and not -limit <= number < limit:
+            raise ValueError(f"expects an integer of {bits} bits, got a larger one")
+        if least is not None and number < least:
+            raise ValueError(f"expects an integer of at least {least}")
+        return number
+
+    return check_range
+
+
 def member(enum: type[Enum], check: Checker) -> Checker:
     """The checker of an enum column: a member or a member's value, stored as the value."""
 
@@ -215,6 +243,11 @@ def checker(kind: Kind | None, column: Column | None, *, stored: bool) -> Checke
         return CHECKERS[kind] if kind is not None else infer
     if column.enum is not None:
         return member(column.enum, CHECKERS[column.kind])
+    if stored and (column.choices or column.bits or column.least is not None):
+        check = checker(None, replace(column, choices=None, bits=None, least=None), stored=True)
+        if column.choices:
+            return among(column.choices, check)
+        return within(column.least, column.bits, check)
     if stored and column.kind == "decimal" and column.digits is not None:
         return scaled(column.digits, column.places or 0)
     if stored and column.kind == "string" and column.length is not None:

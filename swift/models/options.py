@@ -57,6 +57,11 @@ class Options:
 
     model: type[Model]
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The table, and those of its many-to-many relations that no model declares."""
+        return (self.table,)
+
     def __repr__(self) -> str:
         return f"<Options of {self.name}>"
 

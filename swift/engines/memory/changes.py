@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from swift.engines import statements as st
@@ -32,10 +33,16 @@ class Changes:
         table, conflict = insert.table, insert.conflict
         given = [(column, planner.stored(index, column)) for index, column in enumerate(insert.columns)]
         key = table.primary_key
+        replaces = None
+        if conflict is not None and conflict.where is not None:
+            replaces = planner.condition(conflict.where)
 
         def run(values: Sequence[Any]) -> Changed:
             store = self.tables.store(table)
-            row: Row = {column.name: None for column in table.columns}
+            row: Row = {
+                column.name: None if column.default is None else default_of(column)
+                for column in table.columns
+            }
             row.update({column.name: value((), values) for column, value in given})
             if row[key.name] is None and key.autoincrement:
                 row[key.name] = store.next_id()
@@ -45,6 +52,8 @@ class Changes:
                 if target and target != set(index.columns if index else (key.name,)):
                     store.require(row)
                 if not conflict.columns:
+                    return 0, []
+                if replaces is not None and not replaces((store.rows[holder],), values):
                     return 0, []
                 changes = {column.name: row[column.name] for column in conflict.columns}
                 row = {**store.rows[holder], **changes}
@@ -150,7 +159,8 @@ class Changes:
                     if one in other.rows:
                         self.remove(other, one)
                 elif action in ("set_null", "set_default"):
-                    self.replace(other, one, {**other.rows[one], column.name: None})
+                    left = default_of(column) if action == "set_default" and column.default else None
+                    self.replace(other, one, {**other.rows[one], column.name: left})
                 else:
                     raise IntegrityError(
                         "FOREIGN KEY constraint failed",
@@ -160,10 +170,22 @@ class Changes:
                     )
 
 
+def default_of(column: Column) -> Any:
+    assert column.default is not None
+    if column.default.function == "now":
+        now = datetime.now(UTC)
+        return now if column.kind == "datetime" else now.replace(tzinfo=None)
+    return checker(None, column, stored=True)(column.default.value)
+
+
 def holds(sql: str, table: Table, row: Row) -> bool:
-    """Whether a Check holds: its SQL is evaluated by SQLite, over the one row. NULL holds, as in every
-    database.
-    """
+    """Whether a Check holds. NULL holds, as in every database."""
+    found = evaluated(sql, table, row)
+    return found is None or bool(found)
+
+
+def evaluated(sql: str, table: Table, row: Row) -> Any:
+    """The value of a condition written in SQL: SQLite evaluates it, over the one row."""
     columns = ", ".join(f'? AS "{column.name}"' for column in table.columns)
     values = [
         None
@@ -175,9 +197,8 @@ def holds(sql: str, table: Table, row: Row) -> bool:
     ]
     connection = sqlite3.connect(":memory:")
     try:
-        found = connection.execute(f"SELECT ({sql}) FROM (SELECT {columns})", values).fetchone()[0]
+        return connection.execute(f"SELECT ({sql}) FROM (SELECT {columns})", values).fetchone()[0]
     except sqlite3.Error as error:
         raise ProgrammingError(f"The check `{sql}` of {table.name} cannot be evaluated: {error}") from error
     finally:
         connection.close()
-    return found is None or bool(found)

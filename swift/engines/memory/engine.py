@@ -172,6 +172,8 @@ class MemoryEngine(MemoryRunner):
             case st.Select():
                 rows = self.tables.select(statement, slots)
                 return lambda values: (0, rows(values))
+            case st.Raw():
+                raise ProgrammingError("memory:// has no SQL: query it through models.")
             case st.Count(select):
                 counted = self.tables.select(select, slots)
                 return lambda values: (0, [(len(counted(values)),)])

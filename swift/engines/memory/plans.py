@@ -25,9 +25,23 @@ from swift.engines.values import Checker, check_string, checker, encode_json
 if TYPE_CHECKING:
     from swift.engines.memory.selects import Tables
 
-Sources = Sequence[dict[str, Any] | None]
+
+class Scope(list["dict[str, Any] | None"]):
+    """The rows at hand, one per source; those of the select around it; what window functions found here."""
+
+    __slots__ = ("outer", "windows")
+
+    def __init__(self, rows: Iterable[dict[str, Any] | None] = (), outer: Sources = ()) -> None:
+        super().__init__(rows)
+        self.outer = outer
+        self.windows: dict[int, Any] = {}
+
+
+Sources = Sequence["dict[str, Any] | None"]
 Evaluate = Callable[[Sources, Sequence[Any]], Any]
 Test = Callable[[Sources, Sequence[Any]], bool]
+# Sets the value of a window function in each of these scopes.
+Spread = Callable[[Sequence["Scope"], int, Sequence[Any]], None]
 
 
 class Missing:
@@ -62,6 +76,8 @@ class Planner:
     def __init__(self, tables: Tables, slots: list[Slot]) -> None:
         self.tables = tables
         self.slots = slots
+        # The window functions of the select, computed once its rows are known.
+        self.windows: list[Spread] = []
 
     def param(self, index: int, convert: Checker | None, label: str, *, total: bool = False) -> Evaluate:
         place = len(self.slots)
@@ -94,7 +110,38 @@ class Planner:
                 )
             case st.Call():
                 return self.call(expression)
+            case st.Outer(of):
+                outer = Planner(self.tables, self.slots).expression(of)
+                return lambda sources, values: outer(sources.outer, values)  # type: ignore[attr-defined]
+            case st.Scalar(select):
+                rows = self.tables.select(select, self.slots)
+                return lambda sources, values: found[0][0] if (found := rows(values, sources)) else None
+            case st.Truth(condition):
+                return self.condition(condition)
+            case st.Case():
+                return self.case(expression)
+            case st.Window():
+                return self.window(expression)
         raise ProgrammingError(f"memory:// has no {type(expression).__name__} here.")
+
+    def case(self, case: st.Case) -> Evaluate:
+        cases = [(self.condition(condition), self.operand(value, case)) for condition, value in case.cases]
+        default = self.operand(case.default, case)
+
+        def evaluate(sources: Sources, values: Sequence[Any]) -> Any:
+            for test, value in cases:
+                if test(sources, values):
+                    return value(sources, values)
+            return default(sources, values)
+
+        return evaluate
+
+    def window(self, window: st.Window) -> Evaluate:
+        from swift.engines.memory.windows import spread
+
+        number = len(self.windows)
+        self.windows.append(spread(self, window))
+        return lambda sources, values: sources.windows[number]  # type: ignore[attr-defined]
 
     def operand(self, right: st.Expression, left: st.Expression) -> Evaluate:
         if not isinstance(right, st.Param):
@@ -166,6 +213,9 @@ class Planner:
                 return lambda sources, values: not inner(sources, values)
             case st.InSelect(left, select):
                 return self.in_select(left, select)
+            case st.Exists(select):
+                rows = self.tables.select(select, self.slots)
+                return lambda sources, values: bool(rows(values, sources))
             case st.Compare():
                 return self.compare(condition)
             case st.Native():
@@ -180,7 +230,7 @@ class Planner:
 
         def test(sources: Sources, values: Sequence[Any]) -> bool:
             value = subject(sources, values)
-            return value is not None and any(row[0] == value for row in rows(values))
+            return value is not None and any(row[0] == value for row in rows(values, sources))
 
         return test
 

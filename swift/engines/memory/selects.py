@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cmp_to_key
@@ -10,11 +11,12 @@ from typing import Any
 from swift.engines import statements as st
 from swift.engines.binding import Slot
 from swift.engines.errors import ProgrammingError
-from swift.engines.memory.plans import Evaluate, Planner, Sources
+from swift.engines.memory.plans import Evaluate, Planner, Scope, Sources, Test
 from swift.engines.memory.store import Store, Undo
 from swift.engines.schema import Table
 
-Rows = Callable[[Sequence[Any]], list[tuple[Any, ...]]]
+Rows = Callable[..., list[tuple[Any, ...]]]
+"""From parameters, and the scope of the select around if it is nested, to rows."""
 
 
 class Tables:
@@ -32,6 +34,7 @@ class Tables:
 
     def select(self, select: st.Select, slots: list[Slot]) -> Rows:
         """The function from parameters to the rows of `select`, whose slots are added to `slots`."""
+        derived = None if select.compound is None else self.compound(select.compound, slots)
         planner = Planner(self, slots)
         grouped = bool(select.group) or any(has_aggregate(output.of) for output in select.outputs)
         evaluate = GroupPlanner(self, slots) if grouped else None
@@ -40,16 +43,20 @@ class Tables:
         group = [planner.expression(item) for item in select.group]
         having = evaluate.condition(select.having) if select.having is not None and evaluate else None
         order = [((evaluate or planner).expression(item.by), item.descending) for item in select.order]
-        key = self.key(planner, select)
+        ons = [None if join.on is None else planner.condition(join.on) for join in select.joins]
+        key = None if derived else self.key(planner, select)
         limit = self.number(planner, select.limit)
         offset = self.number(planner, select.offset)
 
-        def rows(values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        def rows(values: Sequence[Any], outer: Sources = ()) -> list[tuple[Any, ...]]:
+            base = None if derived is None else derived(values)
             found: list[Any] = [
                 sources
-                for sources in self.sources(select, key, values)
+                for sources in self.sources(select, base, key, ons, values, outer)
                 if where is None or where(sources, values)
             ]
+            for number, spread in enumerate(planner.windows):
+                spread(found, number, values)
             if evaluate is not None:
                 found = groups(found, group, values)
             if having is not None:
@@ -80,21 +87,60 @@ class Tables:
                 return planner.operand(part.right[0], part.left)
         return None
 
-    def sources(self, select: st.Select, key: Evaluate | None, values: Sequence[Any]) -> Iterator[Sources]:
-        """The rows of the table, each with the rows its joins find."""
-        targets = [(self.store(join.table), join) for join in select.joins]
+    def compound(self, compound: st.Compound, slots: list[Slot]) -> Callable[[Sequence[Any]], list[Any]]:
+        """The function from parameters to the combined rows, as rows of a table."""
+        parts = [self.select(select, slots) for select in compound.selects]
+        names = [output.name for output in compound.selects[0].outputs]
+
+        def rows(values: Sequence[Any]) -> list[Any]:
+            found = parts[0](values)
+            for operator, part in zip(compound.operators, parts[1:], strict=True):
+                found = COMPOUNDS[operator](found, part(values))
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+        return rows
+
+    def sources(
+        self,
+        select: st.Select,
+        rows: Iterable[Any] | None,
+        key: Evaluate | None,
+        ons: list[Test | None],
+        values: Sequence[Any],
+        outer: Sources,
+    ) -> Iterator[Sources]:
+        """The rows of the table (or `rows`), each with the rows its joins find."""
         store = self.store(select.table)
-        rows: Iterable[Any] = store
+        if rows is None:
+            rows = store
         if key is not None:
             row = store.rows.get(key((), values))
             rows = () if row is None else (row,)
-        for row in rows:
-            sources: list[dict[str, Any] | None] = [row]
-            for store, join in targets:
-                around = sources[join.left.source]
-                key = None if around is None else around[join.left.column.name]
-                sources.append(None if key is None else store.rows.get(key))
-            yield sources
+        found: Iterator[Scope] = (Scope((row,), outer) for row in rows)
+        for join, on in zip(select.joins, ons, strict=True):
+            found = self.joined(found, join, on, values)
+        return found
+
+    def joined(
+        self, found: Iterable[Scope], join: st.Join, on: Test | None, values: Sequence[Any]
+    ) -> Iterator[Scope]:
+        store = self.store(join.table)
+        name, unique = join.right.name, join.right.name == store.key
+        matches: dict[Any, list[Any]] = {}
+        if not unique:
+            for row in store:
+                matches.setdefault(row[name], []).append(row)
+        for scope in found:
+            around = scope[join.left.source]
+            key = None if around is None else around[join.left.column.name]
+            if unique:
+                rows = [] if key is None or (row := store.rows.get(key)) is None else [row]
+            else:
+                rows = [] if key is None else matches.get(key, [])
+            wider = [Scope((*scope, row), scope.outer) for row in rows]
+            if on is not None:
+                wider = [one for one in wider if on(one, values)]
+            yield from wider or [Scope((*scope, None), scope.outer)]
 
     @staticmethod
     def number(planner: Planner, expression: st.Expression | None) -> Callable[[Sequence[Any]], int] | None:
@@ -107,13 +153,35 @@ class Tables:
         return lambda values: int(found((), values))
 
 
+def combined(left: list[Any], right: list[Any]) -> list[Any]:
+    return list(dict.fromkeys((*left, *right)))
+
+
+def common(left: list[Any], right: list[Any]) -> list[Any]:
+    others = set(right)
+    return [row for row in dict.fromkeys(left) if row in others]
+
+
+def remaining(left: list[Any], right: list[Any]) -> list[Any]:
+    others = set(right)
+    return [row for row in dict.fromkeys(left) if row not in others]
+
+
+COMPOUNDS: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
+    "union": combined,
+    "union all": operator.add,
+    "intersection": common,
+    "difference": remaining,
+}
+
+
 class GroupPlanner(Planner):
     """Plans expressions over groups: the sources of an evaluation are the list of the group's own."""
 
     def expression(self, expression: st.Expression) -> Evaluate:
         if isinstance(expression, st.Aggregate):
             return self.aggregate(expression)
-        if isinstance(expression, (st.Arithmetic, st.Call)) and has_aggregate(expression):
+        if isinstance(expression, (st.Arithmetic, st.Call, st.Case)) and has_aggregate(expression):
             return super().expression(expression)
         one = Planner(self.tables, self.slots).expression(expression)
         # Not an aggregate: the same in every row of the group.
@@ -160,6 +228,21 @@ def has_aggregate(expression: st.Expression) -> bool:
             return has_aggregate(left) or has_aggregate(right)
         case st.Call(_, arguments):
             return any(map(has_aggregate, arguments))
+        case st.Case(cases, default):
+            return has_aggregate(default) or any(
+                has_aggregate(value) or compares_aggregate(condition) for condition, value in cases
+            )
+    return False
+
+
+def compares_aggregate(condition: st.Condition) -> bool:
+    match condition:
+        case st.And(parts) | st.Or(parts):
+            return any(map(compares_aggregate, parts))
+        case st.Not(of):
+            return compares_aggregate(of)
+        case st.Compare(_, left, right):
+            return has_aggregate(left) or any(map(has_aggregate, right))
     return False
 
 

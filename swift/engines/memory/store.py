@@ -19,13 +19,22 @@ Undo = Callable[[], None]
 class UniqueIndex:
     """From the values of some columns to the key of the one row that has them. NULL equals nothing."""
 
-    def __init__(self, columns: tuple[str, ...], constraint: str | None = None) -> None:
+    def __init__(
+        self,
+        columns: tuple[str, ...],
+        constraint: str | None = None,
+        covers: Callable[[Row], bool] | None = None,
+    ) -> None:
         self.columns = columns
         self.constraint = constraint
+        # Which rows it holds, where it does not hold all.
+        self.covers = covers
         self.keys: dict[tuple[Any, ...], Any] = {}
 
     def entry(self, row: Row) -> tuple[Any, ...] | None:
         values = tuple(row[name] for name in self.columns)
+        if self.covers is not None and not self.covers(row):
+            return None
         return None if None in values else values
 
 
@@ -48,7 +57,15 @@ class Store:
             if column.unique and not column.primary_key
         ]
         self.indexes += (UniqueIndex(unique.fields, unique.name) for unique in table.uniques)
-        self.indexes += (UniqueIndex(index.fields, index.name) for index in table.indexes if index.unique)
+        self.indexes += (
+            UniqueIndex(
+                tuple(name.removeprefix("-") for name in index.fields),
+                index.name,
+                covering(table, index.where),
+            )
+            for index in table.indexes
+            if index.unique
+        )
 
     def __iter__(self) -> Iterator[Row]:
         if not self.sorted:
@@ -138,6 +155,15 @@ class Store:
         for index in self.indexes:
             if (entry := index.entry(row)) is not None:
                 index.keys.pop(entry, None)
+
+
+def covering(table: Table, where: str | None) -> Callable[[Row], bool] | None:
+    """Which rows a partial index holds: those of which its condition is true."""
+    if where is None:
+        return None
+    from swift.engines.memory.changes import evaluated
+
+    return lambda row: bool(evaluated(where, table, row))
 
 
 def referrers(stores: dict[int, Store], table: Table) -> list[tuple[Store, Column]]:

@@ -271,8 +271,8 @@ class SQLiteCompiler(Compiler):
             return getattr(sa.func, f"swift_{call.function}")(self.as_text(call.arguments[0]))  # type: ignore[no-any-return]
         return super().call(call)
 
-    def aggregate(self, aggregate: st.Aggregate) -> SQL:
-        built = super().aggregate(aggregate)
+    def aggregate(self, aggregate: st.Aggregate, over: dict[str, Any] | None = None) -> SQL:
+        built = super().aggregate(aggregate, over)
         places = None if aggregate.of is None else scale(aggregate.of)
         if aggregate.kind == "decimal" and places is not None:
             return sa.func.swift_decimal_digits(built, constant(places))
@@ -306,6 +306,10 @@ def scale(expression: st.Expression) -> int | None:
         return column.places if column.digits is not None and column.digits <= 18 else None
     if isinstance(expression, st.Aggregate) and expression.of is not None:
         return scale(expression.of)
+    if isinstance(expression, st.Outer):
+        return scale(expression.of)
+    if isinstance(expression, st.Scalar):
+        return scale(expression.select.outputs[0].of)
     return None
 
 
