@@ -1006,3 +1006,101 @@ def test_importing_and_making_an_app_costs_at_most_three_times_asyncio_and_msgsp
         ground.append(cost("import asyncio, msgspec"))
         ours.append(cost("import swift\nswift.App()"))
     assert min(ours) < 3 * min(ground)
+
+
+def test_the_times_of_a_shutdown_fit_into_the_30_seconds_of_kubernetes() -> None:
+    from swift.cli.run import command
+
+    (serving,) = [option.default for option in command.params if option.name == "graceful_timeout"]
+    # Some are left for the lifespan.
+    assert serving + App().shutdown_timeout <= 25
+
+
+@pytest.mark.parametrize("kind", ["announced", "streamed", "by the handler"])
+@pytest.mark.parametrize(("version", "connection"), [("1.1", "close"), ("1.0", "close"), ("2", None)])
+async def test_http_1_ends_with_a_body_that_is_too_large(
+    kind: str, version: str, connection: str | None
+) -> None:
+    """What the client still sends would be taken for its next request (RFC 9110 section 15.5.14)."""
+    app = App(max_body_size=10, openapi_url=None)
+
+    @app.post("/typed")
+    async def typed(data: dict[str, int]) -> None: ...
+
+    @app.post("/read")
+    async def read(request: Request) -> int:
+        return len(await request.body())
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(9):
+            yield b"x" * 9
+
+    content: Any = b"x" * 11 if kind == "announced" else parts()
+    path = "/read" if kind == "by the handler" else "/typed"
+    async with TestClient(app, http_version=version) as client:
+        response = await client.post(path, content=content, headers={"content-type": "application/json"})
+    assert (response.status, response.headers.get("connection")) == (413, connection)
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "url"),
+    [
+        ("", "/a b", "http://testserver/a%20b?q=1"),
+        ("/shop", "/shop/x", "http://testserver/shop/x?q=1"),
+        ("/shop/", "/shop/x", "http://testserver/shop/x?q=1"),
+        ("/shop", "/x", "http://testserver/shop/x?q=1"),
+        ("/shop", "/shopping", "http://testserver/shop/shopping?q=1"),
+        ("/shop", "/shop", "http://testserver/shop?q=1"),
+    ],
+)
+def test_the_url_of_a_request_has_its_root_path_whatever_the_server_sends(
+    root_path: str, path: str, url: str
+) -> None:
+    """ASGI has the root path in `path`; some servers leave it out."""
+    scope = {
+        "type": "http", "method": "GET", "path": path, "root_path": root_path, "query_string": b"q=1",
+        "scheme": "http", "headers": [(b"host", b"testserver")],
+    }  # fmt: skip
+    assert Request(scope).url == url
+
+
+async def test_a_type_is_compiled_once_for_json_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    import swift.schemas
+
+    compiled: list[Any] = []
+    original = swift.schemas.compile_body
+    monkeypatch.setattr(
+        swift.schemas,
+        "compile_body",
+        lambda type_, **options: compiled.append(type_) or original(type_, **options),
+    )
+    app = App(openapi_url=None)
+
+    @app.post("/")
+    async def read(request: Request) -> Any:
+        return await request.json(dict[str, set[int]])
+
+    async with TestClient(app) as client:
+        for _ in range(3):
+            assert (await client.post("/", json={"a": [1]})).json() == {"a": [1]}
+        assert (await client.post("/", json={"a": "x"})).problem.codes == {"/body/a": "type"}
+    assert compiled == [dict[str, set[int]]]
+
+
+def test_a_problem_in_the_responses_of_a_route_tells_nothing_of_ours() -> None:
+    class Gone(Problem):
+        """The account was closed."""
+
+        status = 410
+
+    app = App()
+
+    @app.get("/", responses={410: Problem, 409: Conflict, 411: Gone})
+    async def show() -> None: ...
+
+    answers = app.openapi()["paths"]["/"]["get"]["responses"]
+    assert {status: answers[status]["description"] for status in ("410", "409", "411")} == {
+        "410": "Gone",
+        "409": "The request conflicts with the present state of the resource.",
+        "411": "The account was closed.",
+    }

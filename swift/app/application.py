@@ -43,7 +43,8 @@ class App(Router):
     "strict" takes paths as declared, "redirect" (the default) answers 308 to the declared form, "merge" serves
     both. settings: what arguments do not say comes from here. database: a URL or a Database, bound for
     every request; `app.db`. max_threads: how many
-    `def` handlers run at once. shutdown_timeout: seconds that work after responses gets on shutdown.
+    `def` handlers run at once. shutdown_timeout: seconds that work after responses gets
+    on shutdown, beside the server's own for running requests.
     codecs: media types of bodies beside JSON, see `swift.http.codecs`. type_hooks: types that msgspec does not know,
     see `swift.schemas.TypeHooks`. form_limits: what a form may hold, see `swift.http.FormLimits`.
     openapi_options: what the document says besides the routes, see `swift.openapi.OpenAPIOptions`.
@@ -72,7 +73,7 @@ class App(Router):
         trailing_slash: TrailingSlash | None = None,
         max_body_size: int | None = None,
         max_threads: int = 40,
-        shutdown_timeout: float = 10.0,
+        shutdown_timeout: float = 5.0,
         debug: bool | None = None,
         codecs: Sequence[Codec] | None = None,
         type_hooks: TypeHooks | None = None,

@@ -48,8 +48,8 @@ LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 @click.option(
     "--graceful-timeout",
     type=click.FloatRange(min=0),
-    # Kubernetes kills 30 seconds after SIGTERM; a few are for the shutdown itself.
-    default=25,
+    # Kubernetes kills 30 seconds after SIGTERM. App(shutdown_timeout) comes after this, then the lifespan ends.
+    default=20,
     show_default=True,
     help="Seconds that running requests get to end on SIGTERM.",
 )
