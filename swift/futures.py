@@ -23,12 +23,9 @@ from swift._speedups.futures import (
     make_exception,
     make_ready,
     resolve_all,
-    sleep,
-    when_all,
-    when_any,
-    when_some,
-    with_timeout,
 )
+from swift._speedups.groups import when_all, when_any, when_some
+from swift._speedups.timing import sleep, with_timeout
 
 __all__ = [
     "BrokenPromise",

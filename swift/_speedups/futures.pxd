@@ -14,11 +14,11 @@ cdef class Failure:
 
 
 cdef class Future:
-    cdef readonly int state
+    cdef int state
     # The value when READY, the exception when FAILED, the message when CANCELLED.
-    cdef readonly object outcome
+    cdef object outcome
     # Called without arguments when the awaiting side cancels; None for nothing to tell.
-    cdef public object canceller
+    cdef object canceller
     # None, one observer, or a list of them.
     cdef object observers
     cdef Failure failure
@@ -51,3 +51,12 @@ cdef class Future:
 # thread, else through their loop. The calls nest. Continuations (`.then`) are not delayed.
 cdef int hold_wakes() except -1
 cdef int release_wakes() except -1
+
+
+# For the modules beside this one.
+cdef object running_loop()
+cdef bint is_awaitable(object value) noexcept
+cdef Future new_ready(object value)
+cpdef Future as_future(object awaitable)
+# Stop waiting for a source, and cancel it when nobody else waits.
+cdef int leave_source(Future observer, Future source) except -1

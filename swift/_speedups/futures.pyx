@@ -7,7 +7,7 @@ observers, which are told when it settles:
                cancelling one of two waiting tasks does not cancel the other one's future.
     Link       the Future that `.then`, `.catch` and `.finally_` return; also what adopts an
                awaitable that is not a Future of ours.
-    Group      the Future of `when_all`, `when_any` and `when_some`.
+    others     whatever Future overrides `notify`: those of `when_all` (groups.pyx), of `with_timeout` (timing.pyx).
     Callback   of `add_done_callback`, for asyncio's own functions.
 
 What is settled already needs no observer: `await` returns at once, `.then` calls at once.
@@ -32,7 +32,6 @@ import asyncio
 import os
 import sys
 from asyncio import CancelledError, InvalidStateError, _get_running_loop
-from collections.abc import Mapping
 from threading import Event
 from types import GenericAlias, SimpleNamespace
 
@@ -139,6 +138,10 @@ if CACHES and hasattr(os, "register_at_fork"):
 # asyncio's own record of which task runs in which loop; CPython 3.14 keeps it in the thread state.
 cdef dict CURRENT_TASKS = asyncio.tasks._current_tasks if sys.version_info < (3, 14) else None
 cdef object current_task = asyncio.current_task
+
+cdef bint is_awaitable(object value) noexcept:
+    return SWIFT_IS_AWAITABLE(value)
+
 
 cdef bint task_runs_in(object loop) except -1:
     if CURRENT_TASKS is not None:
@@ -1070,79 +1073,6 @@ def make_exception(error):
     return new_failed(error)
 
 
-# Several at once.
-
-cdef enum:
-    ALL = 0
-    ANY = 1
-    SOME = 2
-
-
-@cython.final
-cdef class Group(Future):
-    """What `when_all`, `when_any` and `when_some` return while something is missing."""
-
-    cdef int kind
-    cdef list members
-    # Of a mapping; None for a sequence.
-    cdef list keys
-    cdef Py_ssize_t missing
-    cdef list arrived
-
-    cdef int notify(self, Future source) except -1:
-        if self.state != PENDING:
-            if source.failure is not None:
-                source.failure.seen = True
-            return 0
-        if self.loop is not None and self.thread != PyThread_get_thread_ident():
-            self.loop.call_soon_threadsafe(self.notified, source)
-            return 0
-        return self.count(source)
-
-    def notified(self, Future source not None):
-        if self.state == PENDING:
-            self.count(source)
-
-    cdef int count(self, Future source) except -1:
-        cdef Py_ssize_t index
-        if self.kind == ANY:
-            index = self.members.index(source)
-            self.leave()
-            if source.state != READY:
-                return self.copy_outcome(source)
-            return self.resolve((index if self.keys is None else self.keys[index], source.outcome))
-        if source.state != READY:
-            self.leave()
-            return self.copy_outcome(source)
-        self.missing -= 1
-        if self.kind == SOME:
-            self.arrived.append(source.outcome)
-        if self.missing:
-            return 0
-        if self.kind == SOME:
-            self.leave()
-            return self.resolve(self.arrived)
-        values = [(<Future>member).outcome for member in self.members]
-        self.members = None
-        return self.resolve(values if self.keys is None else dict(zip(self.keys, values)))
-
-    cdef int leave(self) except -1:
-        """Cancel the members that nobody else waits for."""
-        cdef list members = self.members
-        self.members = None
-        if members is not None:
-            for member in members:
-                leave_source(self, <Future>member)
-        return 0
-
-    cdef bint abandon(self, object message) except -1:
-        if self.state != PENDING:
-            return False
-        self.leave()
-        self.settle(CANCELLED, message, None)
-        return True
-
-
 cdef int leave_source(Future observer, Future source) except -1:
     """Stop waiting for a source, and cancel it when nobody else waits."""
     if source.state == PENDING:
@@ -1152,288 +1082,6 @@ cdef int leave_source(Future observer, Future source) except -1:
     elif source.failure is not None:
         source.failure.seen = True
     return 0
-
-
-cdef Future member_of(object item, object place):
-    if not SWIFT_IS_AWAITABLE(item):
-        raise TypeError(f"Expected a Future or an awaitable, got `{type(item).__name__}` - at {place!r}")
-    return as_future(item)
-
-
-cdef Group new_group(int kind, object futures):
-    """A Group of futures that does not yet observe them."""
-    cdef Group group = Group.__new__(Group)
-    cdef Future member
-    group.kind = kind
-    group.members = []
-    items = futures
-    if isinstance(futures, Mapping):
-        group.keys = list(futures)
-        items = futures.values()
-    try:
-        for index, item in enumerate(items):
-            group.members.append(member_of(item, index if group.keys is None else group.keys[index]))
-    except BaseException:
-        # What was begun must not go on unseen.
-        group.leave()
-        raise
-    return group
-
-
-cdef int gather(Group group) except -1:
-    """Observe every member; one that is settled counts at once."""
-    cdef Future member
-    group.loop = running_loop()
-    group.thread = PyThread_get_thread_ident()
-    for member in list(group.members):
-        if group.state != PENDING:
-            if member.failure is not None:
-                member.failure.seen = True
-        elif member.state == PENDING:
-            member.observe(group)
-        else:
-            group.count(member)
-    return 0
-
-
-cdef list values_of_ready(object futures):
-    """The values of a sequence of futures when each of them has one, else None."""
-    cdef list values = []
-    for item in futures:
-        if not isinstance(item, Future) or (<Future>item).state != READY:
-            return None
-        values.append((<Future>item).outcome)
-    return values
-
-
-def when_all(futures):
-    """A Future of every value: a list for an iterable, a dict for a mapping.
-
-    The first failure is the outcome, and what nobody else waits for is cancelled.
-    """
-    cdef Group group
-    cdef list values
-    if type(futures) is list or type(futures) is tuple:
-        values = values_of_ready(futures)
-        if values is not None:
-            return new_ready(values)
-    group = new_group(ALL, futures)
-    group.missing = len(group.members)
-    if not group.missing:
-        return new_ready([] if group.keys is None else {})
-    gather(group)
-    return group
-
-
-def when_any(futures):
-    """A Future of `(index, value)` of the first to be settled, `(key, value)` of a mapping; the rest is cancelled.
-
-    When the first fails, that is the outcome.
-    """
-    cdef Group group = new_group(ANY, futures)
-    if not group.members:
-        raise ValueError("`when_any` of nothing never ends; give it at least one Future.")
-    gather(group)
-    return group
-
-
-def when_some(futures, Py_ssize_t count):
-    """A Future of the first `count` values, in the order in which they come; the rest is cancelled.
-
-    A failure before that is the outcome.
-    """
-    cdef Group group = new_group(SOME, futures)
-    if not 0 <= count <= len(group.members):
-        total = len(group.members)
-        group.leave()
-        raise ValueError(f"`when_some` cannot wait for {count} of {total} futures.")
-    if count == 0:
-        group.leave()
-        return new_ready([])
-    group.missing = count
-    group.arrived = []
-    gather(group)
-    return group
-
-
-# Time.
-
-@cython.final
-cdef class Timer(Future):
-    """Of `sleep`."""
-
-    cdef object handle
-    cdef object value
-
-    def elapsed(self):
-        self.handle = None
-        if self.state == PENDING:
-            self.resolve(self.value)
-
-    cdef int on_cancel(self) except -1:
-        handle = self.handle
-        self.handle = None
-        handle.cancel()
-        return 0
-
-
-@cython.final
-cdef class Timeouts:
-    """The deadlines of one length in one loop: the first to come is the first to end, so one timer serves all.
-
-    PERF: a timer of the loop's own for each costs more than all the rest of `with_timeout`.
-    """
-
-    cdef object loop
-    cdef double seconds
-    # Deadline -> the loop's time at which it ends, in that order.
-    cdef dict waiting
-    # Where this one is found, by its length.
-    cdef dict home
-
-    cdef int add(self, Deadline deadline) except -1:
-        cdef double when = self.loop.time() + self.seconds
-        deadline.timeouts = self
-        if self.waiting is None:
-            self.loop.call_at(when, self.expire)
-            self.waiting = {}
-        self.waiting[deadline] = when
-        return 0
-
-    def expire(self):
-        """The timer of the one that was first when it was set; most often that has its value by now."""
-        # Loops round: uvloop's timers go by whole milliseconds.
-        cdef double now = self.loop.time() + 0.001
-        cdef list ended = []
-        cdef object raised = None
-        for deadline, when in self.waiting.items():
-            if when > now:
-                self.loop.call_at(when, self.expire)
-                break
-            ended.append(deadline)
-        else:
-            self.waiting = None
-            if self.home.get(self.seconds) is self:
-                del self.home[self.seconds]
-        for deadline in ended:
-            try:
-                (<Deadline>deadline).expire()
-            except BaseException as error:
-                raised = error
-        if raised is not None:
-            raise raised
-
-
-@cython.final
-cdef class Deadline(Future):
-    """Of `with_timeout`."""
-
-    cdef Timeouts timeouts
-    cdef Future source
-
-    cdef int notify(self, Future source) except -1:
-        if self.state != PENDING:
-            return 0
-        if self.thread != PyThread_get_thread_ident():
-            self.loop.call_soon_threadsafe(self.notified, source)
-            return 0
-        self.forget()
-        return self.copy_outcome(source)
-
-    def notified(self, Future source not None):
-        if self.state == PENDING:
-            self.forget()
-            self.copy_outcome(source)
-
-    cdef Future forget(self):
-        """Wait no longer, for neither the source nor the time."""
-        cdef Future source = self.source
-        cdef dict waiting = self.timeouts.waiting
-        self.source = None
-        if waiting is not None:
-            waiting.pop(self, None)
-        return source
-
-    cdef int expire(self) except -1:
-        if self.state != PENDING:
-            return 0
-        try:
-            leave_source(self, self.forget())
-        finally:
-            self.fail(TimeoutError(f"Nothing arrived within {self.timeouts.seconds:g} s."))
-        return 0
-
-    cdef bint abandon(self, object message) except -1:
-        if self.state != PENDING:
-            return False
-        leave_source(self, self.forget())
-        self.settle(CANCELLED, message, None)
-        return True
-
-
-# As many lengths per thread share their timers; with more, deadlines are no longer of a few kinds.
-cdef enum:
-    MOST_LENGTHS = 64
-
-cdef object TIMEOUTS = "swift._speedups.futures.timeouts"
-
-
-cdef Timeouts timeouts_of(object loop, double seconds):
-    """The deadlines of that length in the loop that runs on this thread."""
-    cdef PyObject* state = PyThreadState_GetDict()
-    cdef PyObject* found = PyDict_GetItem(<object>state, TIMEOUTS)
-    cdef Timeouts timeouts
-    cdef dict lengths
-    if found != NULL and (<tuple>found)[0] is loop:
-        lengths = <dict>(<tuple>found)[1]
-        timeouts = lengths.get(seconds)
-        if timeouts is not None:
-            return timeouts
-    else:
-        lengths = {}
-        (<dict>state)[TIMEOUTS] = (loop, lengths)
-    timeouts = Timeouts.__new__(Timeouts)
-    timeouts.loop = loop
-    timeouts.seconds = seconds
-    timeouts.home = lengths
-    if len(lengths) < MOST_LENGTHS:
-        lengths[seconds] = timeouts
-    return timeouts
-
-
-cdef object loop_for(str what):
-    loop = running_loop()
-    if loop is None:
-        raise RuntimeError(f"`{what}` needs a running event loop.")
-    return loop
-
-
-def sleep(double seconds, value=None):
-    """A Future of `value` in so many seconds; cancelling it stops its timer."""
-    cdef Timer timer
-    loop = loop_for("sleep")
-    timer = Timer.__new__(Timer)
-    timer.value = value
-    timer.handle = loop.call_later(seconds, timer.elapsed) if seconds > 0 else loop.call_soon(timer.elapsed)
-    return timer
-
-
-def with_timeout(awaitable, double seconds):
-    """A Future of the awaitable's outcome, or of TimeoutError in so many seconds.
-
-    What is late is cancelled when nobody else waits for it.
-    """
-    cdef Deadline deadline
-    cdef Future source = member_of(awaitable, "with_timeout")
-    if source.state != PENDING:
-        return source
-    deadline = Deadline.__new__(Deadline)
-    deadline.loop = loop_for("with_timeout")
-    deadline.thread = PyThread_get_thread_ident()
-    deadline.source = source
-    timeouts_of(deadline.loop, seconds).add(deadline)
-    source.observe(deadline)
-    return deadline
 
 
 # The owner's side for Python.
