@@ -30,7 +30,7 @@ run: $(STAMP)
 	cd examples/quickstart && HOST=$(HOST) PORT=$(PORT) $(abspath $(BIN))/python serve.py
 
 # What the tests drive and pip cannot install, where the machine lets us: a browser for the documentation page,
-# a PostgreSQL with TLS (the wheel's server in the dev extra is built without) and PgBouncer for the driver.
+# a PostgreSQL with TLS (the wheel's server in the dev extra is built without), PgBouncer and Kerberos for the driver.
 system:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
@@ -38,10 +38,12 @@ system:
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
 	command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
+	command -v krb5kdc >/dev/null || missing="$$missing krb5-kdc krb5-admin-server krb5-user libkrb5-dev"; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
 
 test: $(STAMP) system
+	@$(BIN)/python -c "import gssapi" 2>/dev/null || $(BIN)/python -m pip install --quiet "gssapi>=1.8" 2>/dev/null || true
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: system

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,19 +92,18 @@ class Kerberos:
 
 
 @pytest.fixture(scope="module")
-def kerberos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kerberos]:
+def kerberos() -> Iterator[Kerberos]:
     absent = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
     if absent or importlib.util.find_spec("gssapi") is None:
-        missing(
-            "Kerberos (on Debian: krb5-kdc krb5-admin-server krb5-user libkrb5-dev) or the gssapi package is not installed."
-        )
-    # Servers look into it as another user, which pytest's own directories forbid.
-    base = Path(tmp_path_factory.mktemp("kerberos", numbered=True))
-    for directory in (base, *base.parents[:2]):
-        directory.chmod(0o755)
-    realm = Kerberos(base)
-    yield realm
-    realm.stop()
+        missing("Kerberos or the gssapi package is not installed (`make system`, `pip install .[gssapi]`).")
+    # Not a directory of pytest's: those are closed to the servers' user.
+    directory = Path(tempfile.mkdtemp(prefix="swiftpg-kerberos-"))
+    try:
+        realm = Kerberos(directory)
+        yield realm
+        realm.stop()
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +130,8 @@ def test_a_ticket_proves_the_user(dsn: str) -> None:
     for mode in ("disable", "prefer"):
         with open_session(dsn, sslmode=mode, require_auth="gss") as connected:
             assert connected.session.method == "gss"
-            assert (
-                connected.query("select principal from pg_stat_gssapi where pid = pg_backend_pid()")
-                == "gss_user@SWIFT.TEST"
-            )
+            principal = connected.query("select principal from pg_stat_gssapi where pid = pg_backend_pid()")
+            assert principal == "gss_user@SWIFT.TEST"
 
 
 def test_the_service_has_the_name_that_was_given(dsn: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import struct
 from collections.abc import Generator
 from functools import partial
@@ -212,7 +213,7 @@ class Authentication:
     def _gss(self) -> Steps:
         self._begin("gss")
         try:
-            import gssapi
+            gssapi: Any = importlib.import_module("gssapi")
         except ImportError:
             raise PgConfigError(
                 "The server asks for GSSAPI (Kerberos); install the `gssapi` package: pip install swift-api[gssapi]."
