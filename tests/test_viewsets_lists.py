@@ -40,6 +40,7 @@ class Thing(Model):
     size: float = fields.FloatField()
     weight: float | None = fields.FloatField(null=True)
     price: Decimal = fields.DecimalField(max_digits=12, decimal_places=3)
+    fine: Decimal = fields.DecimalField(max_digits=12, decimal_places=9, default=Decimal(0))
     on: bool = fields.BoolField()
     off: bool | None = fields.BoolField(null=True)
     day: date | None = fields.DateField(null=True)
@@ -66,8 +67,21 @@ class Renamed(Schema, rename="camel"):
     colour: Colour
 
 
+class Whole(ReadOnlyModelViewSet):
+    """With a decimal that Python and databases write in different ways."""
+
+    model = Thing
+    pagination_class = None
+
+
+class PlainSerializer(Serializer):
+    model = Thing
+    exclude = ("fine",)
+
+
 class Plain(ReadOnlyModelViewSet):
     model = Thing
+    serializer_class = PlainSerializer
     pagination_class = None
 
 
@@ -96,7 +110,7 @@ def in_python(viewset: type[ModelViewSet]) -> type[ModelViewSet]:
     return made
 
 
-VIEWSETS = (Plain, Subset, Schemed, Narrow)
+VIEWSETS = (Whole, Plain, Subset, Schemed, Narrow)
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 THINGS = st.builds(
     Thing,
@@ -107,6 +121,7 @@ THINGS = st.builds(
     size=st.floats(allow_nan=False, allow_infinity=False),
     weight=st.none() | st.floats(-1e9, 1e9).map(lambda value: round(value, 4)),
     price=st.decimals(-(10**8), 10**8, places=3, allow_nan=False),
+    fine=st.decimals(-10, 10, places=9, allow_nan=False),
     on=st.booleans(),
     off=st.none() | st.booleans(),
     day=st.none() | st.dates(),

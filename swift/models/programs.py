@@ -96,9 +96,22 @@ def json_program(db: Database, key: Key) -> Program:
         select = builder.select(where, order, limited, offset, extras, shown)
     else:
         select = builder.select(where, order, limited, offset, extras)
-    if select.group:
+    if select.group or any(may_show_exponent(output.of) for output in select.outputs):
         return select_program(db, key)
     return program(db, st.AsJSON(select))
+
+
+# Python writes a Decimal whose first digit stands behind more zeros as 1E-7 (General Decimal Arithmetic,
+# "to-scientific-string"), and databases as 0.0000001.
+MOST_PLAIN_PLACES = 6
+
+
+def may_show_exponent(expression: st.Expression) -> bool:
+    """Whether Python may write a decimal otherwise than the database does."""
+    if expression.kind != "decimal":
+        return False
+    places = expression.column.places if isinstance(expression, st.ColumnRef) else None
+    return places is None or places > MOST_PLAIN_PLACES
 
 
 def count_program(db: Database, key: Key) -> Program:

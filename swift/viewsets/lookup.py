@@ -33,6 +33,8 @@ class Lookup:
                 f"{label} is `{name}`, which several objects may share; make {model.__name__}.{name} unique."
             )
         self.name = field.name
+        # Whether no two objects share it, whatever else they have.
+        self.names_one = field.primary_key or field.unique
         converter = CONVERTERS.get(field.kind)
         self.path = f"{{{self.name}:{converter}}}" if converter else f"{{{self.name}}}"
         self._decode: Callable[[str], Any] | None = None

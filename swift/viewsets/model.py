@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 Struct = type[msgspec.Struct]
 
+# What a class may override to look at the object that it shows.
+SEES_AN_OBJECT = ("retrieve", "show", "get_object", "check_object_permissions")
+
 
 class ModelViewSet(ViewSet):
     """List, create, retrieve, update, partially update and destroy the objects of `model`.
@@ -83,6 +86,8 @@ class ModelViewSet(ViewSet):
     listing: ClassVar[Listing]
     # Whether a list comes from the database as JSON, as nothing here looks at its objects.
     plain_list: ClassVar[bool] = False
+    # The same for one object, where no permission asks about it.
+    plain_retrieve: ClassVar[bool] = False
     # The query of a list, complete, where `get_queryset` has no say in it.
     list_query: ClassVar[QuerySet[Any] | None] = None
 
@@ -113,6 +118,12 @@ class ModelViewSet(ViewSet):
             cls.list is ModelViewSet.list
             and cls.show is ModelViewSet.show
             and not (cls.pagination is not None and cls.pagination.needs_objects)
+        )
+        cls.plain_retrieve = (
+            "retrieve" in cls.shapes
+            and cls.shapes["retrieve"].columns is not None
+            and cls.lookup.names_one
+            and all(getattr(cls, name) is getattr(ModelViewSet, name) for name in SEES_AN_OBJECT)
         )
 
     @classmethod
@@ -239,6 +250,8 @@ class ModelViewSet(ViewSet):
 
     async def retrieve(self) -> Output:
         """Show one object."""
+        if self.plain_retrieve and not self.asks_about_objects:
+            return await self._retrieve_json()
         return self.show(await self.get_object())
 
     async def update(self, data: UpdateInput) -> Output:
@@ -271,7 +284,7 @@ class ModelViewSet(ViewSet):
         try:
             obj = await queryset.get(**{lookup.name: self.lookup_value()})
         except (self.model.DoesNotExist, InvalidValue):
-            raise NotFound(f"There is no such {self.model._meta.verbose_name}.") from None
+            raise self.no_such_object() from None
         await self.check_object_permissions(obj)
         return obj
 
@@ -346,6 +359,23 @@ class ModelViewSet(ViewSet):
         """A stored object with the relations that showing it needs."""
         related = self.shape.related
         return await self.model.objects.select_related(*related).get(pk=obj.pk) if related else obj
+
+    async def _retrieve_json(self) -> msgspec.Raw:
+        """The object of the URL as the database encodes it: what encoding it here would give."""
+        queryset = self.get_queryset()
+        columns = self.shape.columns
+        if columns is not None and len(columns) < len(self.model._meta.names):
+            queryset = queryset.values(*columns)
+        try:
+            found = await queryset.filter(**{self.lookup.name: self.lookup_value()}).fetch_json()
+        except InvalidValue:
+            found = b"[]"
+        if found == b"[]":
+            raise self.no_such_object()
+        return msgspec.Raw(memoryview(found)[1:-1])
+
+    def no_such_object(self) -> NotFound:
+        return NotFound(f"There is no such {self.model._meta.verbose_name}.")
 
     async def _write(self, data: msgspec.Struct) -> Any:
         obj = self.instance = await self.get_object()

@@ -106,6 +106,13 @@ class ViewSet:
     def check_app(cls, app: Any) -> None:
         """Refuse, in a sentence, an app that lacks what this ViewSet needs; asked when the app is compiled."""
 
+    @property
+    def asks_about_objects(self) -> bool:
+        """Whether a permission of the running action wants to see the object."""
+        return any(
+            isinstance(guard, Guard) and guard.object_permissions for guard in self.request.endpoint.guards
+        )
+
     async def check_object_permissions(self, obj: Any) -> None:
         """Raise 401 or 403 unless the permissions of the running action say yes to the object."""
         for guard in self.request.endpoint.guards:
