@@ -7,7 +7,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.installed
-SOURCES = pyproject.toml setup.py $(wildcard swift/_speedups/*.pyx swift/_speedups/*.pxd)
+SOURCES = pyproject.toml setup.py $(wildcard swift/_speedups/*.pyx swift/_speedups/*.pxd csrc/*.c csrc/*.h)
 BENCH   = .venv-bench
 
 .PHONY: run test test-all bench lint fuzz docs build clean system help
@@ -68,6 +68,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 
 fuzz: $(STAMP)
+	$(MAKE) -C csrc fuzz
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
 
 docs: $(STAMP)

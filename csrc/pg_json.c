@@ -602,7 +602,7 @@ int pg_json_value(const pg_json_node *node, const uint8_t *data, size_t length, 
         NEEDS(8);
         return put_money(node, pg_load_i64(data), out);
     case PG_JSON_MACADDR:
-        if (length != (size_t)node->parameter || length > 8) return PG_MALFORMED;
+        if ((length != 6 && length != 8) || length != (size_t)node->parameter) return PG_MALFORMED;
         return put_quoted(out, text, pg_text_macaddr(data, length, text));
     case PG_JSON_INET:
     case PG_JSON_CIDR:
