@@ -180,19 +180,14 @@ def test_a_tree_of_futures_gives_what_its_model_gives(tree: Node, seed: int) -> 
         )
         built = Built()
         root = built.future(tree)
-
-        async def waiting() -> Any:
-            try:
-                return await root
-            except Failed as error:
-                return error
-
-        task = asyncio.ensure_future(waiting())
+        task = asyncio.ensure_future(waiting(root))
         await keep(built, root, random.Random(seed))
-        return await task
+        outcome = await task
+        del built, root, task
+        await settle_down()
+        return outcome
 
     assert asyncio.run(main()) == outcome_of(tree)
-    gc.collect()
     # A failure inside a tree is caught, replaced or the outcome. Only the cleanup of a cancelled member can
     # fail where nobody looks, and is told.
     if not has_group(tree):
@@ -223,13 +218,20 @@ def test_a_cancelled_tree_cancels_every_promise_it_waits_for(tree: Node, seed: i
         if not has_group(tree):
             assert all(promise.future.done() for promise, _ in built.open)
         del built, root, task
-        gc.collect()
+        await settle_down()
 
     asyncio.run(main())
 
 
-async def waiting(root: Future[Any]) -> None:
+async def settle_down() -> None:
+    """Let the cleanup of what was cancelled end, and be told of it while there is a loop to tell."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gc.collect()
+
+
+async def waiting(root: Future[Any]) -> Any:
     try:
-        await root
-    except (Failed, asyncio.CancelledError):
-        pass
+        return await root
+    except Failed as error:
+        return error
