@@ -213,4 +213,12 @@ def engine_for(url: str) -> Engine:
         from swift.engines.memory import MemoryEngine
 
         return MemoryEngine()
-    raise ValueError(f"No engine serves `{scheme}://`; use sqlite:// or memory://.")
+    if scheme in ("postgresql", "postgres"):
+        from swift.engines.postgres import PostgresEngine
+
+        return PostgresEngine.from_url(url)
+    if scheme == "postgresql+asyncpg":
+        from swift.engines.postgres.fallback import AsyncpgEngine
+
+        return AsyncpgEngine.from_url(url)
+    raise ValueError(f"No engine serves `{scheme}://`; use postgresql://, sqlite:// or memory://.")
