@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from swift import App, Model, Schema, fields
 from swift.pagination import CursorPagination, LimitOffsetPagination
+from swift.permissions import IsOwner
 from swift.serializers import Serializer
 from swift.testing import TestClient
 from swift.viewsets import AutoRouter, ModelViewSet, ReadOnlyModelViewSet
@@ -184,6 +185,48 @@ async def test_lists_whose_objects_nobody_looks_at_come_as_json() -> None:
         for viewset in (Plain, Subset, Narrow):
             assert (await client.get(f"/{viewset.__name__}")).content == b"[]"
         assert trips == ["fetch_json"] * 3
+
+
+class Guarded(Plain):
+    permission_classes = (IsOwner("owner_id"),)
+
+
+class Hooked(Plain):
+    async def get_object(self) -> Any:
+        return await super().get_object()
+
+
+async def test_one_object_comes_as_json_unless_something_looks_at_it() -> None:
+    router = AutoRouter()
+    for viewset in (Plain, Subset, Whole, Guarded, Hooked):
+        router.register(f"/{viewset.__name__}", viewset)
+    app = App(routers=[router], database="sqlite://")
+    async with TestClient(app) as client:
+        await app.db.create_tables([Owner, Thing])
+        with app.db.bind():
+            await Thing.objects.create(
+                text="text", big=1, size=1.0, price=Decimal(1), on=True, clock=time(), colour=Colour.RED,
+                instant=datetime(2026, 1, 1, tzinfo=UTC), key=uuid.UUID(int=1),
+            )  # fmt: skip
+        engine: Any = app.db.engine
+        trips: list[str] = []
+        for name in ("fetch", "fetch_json"):
+            run = getattr(engine, name)
+
+            async def counted(*args: Any, run: Any = run, **options: Any) -> Any:
+                trips.append(run.__name__)
+                return await run(*args, **options)
+
+            setattr(engine, name, counted)
+        plain = await client.get("/Plain/1")
+        assert plain.content == (await client.get("/Hooked/1")).content
+        assert (await client.get("/Subset/1")).json()["text"] == "text"
+        assert (await client.get("/Whole/1")).json()["fine"] == "0E-9"
+        assert (await client.get("/Guarded/1")).status == 401
+        assert trips == ["fetch_json", "fetch", "fetch_json", "fetch", "fetch"]
+        for path in ("/Plain/2", f"/Plain/{10**17}"):
+            missing = await client.get(path)
+            assert (missing.status, missing.json()["detail"]) == (404, "There is no such thing.")
 
 
 # Queries of any text
