@@ -19,7 +19,7 @@ UNITS = {
     "pgio": ["pg_wire"],
     "pgmux": ["pg_wire"],
     "pgtransport": ["pg_wire"],
-    "pgjson": ["pg_json", "pg_numbers", "pg_values", "pg_wire"],
+    "pgjson": ["pg_document", "pg_json", "pg_numbers", "pg_values", "pg_wire"],
     "pgmisc": ["pg_numbers", "pg_values", "pg_wire"],
     "pgrows": ["pg_wire"],
     "pgtemporal": ["pg_wire"],

@@ -548,9 +548,7 @@ int pg_json_value(const pg_json_node *node, const uint8_t *data, size_t length, 
             data++;
             length--;
         }
-        if (length == 0) return PG_MALFORMED;
-        pg_put_bytes(out, data, length);
-        return out->status;
+        return pg_json_document((const char *)data, length, out);
     case PG_JSON_NULL:
         return put_literal(out, "null");
     case PG_JSON_DATE:

@@ -25,7 +25,7 @@ typedef enum pg_json_kind {
     PG_JSON_CHAR,
     PG_JSON_BYTEA, /* base64 */
     PG_JSON_UUID,
-    PG_JSON_JSON,  /* copied as it is */
+    PG_JSON_JSON,  /* pg_json_document */
     PG_JSON_JSONB, /* the same behind the version byte */
     PG_JSON_NULL,
     PG_JSON_DATE,
@@ -96,5 +96,10 @@ int pg_json_value(const pg_json_node *node, const uint8_t *data, size_t length, 
 /* A JSON string of UTF-8 text, quotes included: what must be escaped is, as \n or \u001f, and nothing else.
  * PG_MALFORMED when it is not UTF-8. */
 int pg_json_string(const char *text, size_t length, pg_writer *out);
+
+/* The text of a json value the server has checked, as a decoder and an encoder would leave it: without white space,
+ * numbers with a fraction or an exponent as the shortest text of their double, escapes only where pg_json_string has
+ * them. Keys that occur twice occur twice. PG_MALFORMED for what cannot be cut into tokens or is not UTF-8. */
+int pg_json_document(const char *text, size_t length, pg_writer *out);
 
 #endif

@@ -17,7 +17,7 @@ from tests.pg_support import Cluster, missing
 ROOT = Path(__file__).parent.parent / "csrc"
 SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-UNITS = ["pg_wire", "pg_numbers", "pg_values", "pg_json"]
+UNITS = ["pg_wire", "pg_numbers", "pg_values", "pg_document", "pg_json"]
 
 
 @dataclass(frozen=True)
