@@ -9,6 +9,7 @@ or is of the wrong kind does not.
 from __future__ import annotations
 
 import ipaddress
+import os
 import random
 import socket
 import struct
@@ -182,6 +183,11 @@ def _timed_out(options: ConnectOptions, host: Host, what: str) -> PgConnectTimeo
 
 
 def _words(problem: OSError) -> str:
+    if (
+        isinstance(problem, ConnectionError | TimeoutError | FileNotFoundError | PermissionError)
+        and problem.errno
+    ):
+        return os.strerror(problem.errno).lower()  # asyncio has a text of its own there
     return (problem.strerror or str(problem) or type(problem).__name__).rstrip(".").lower()
 
 
