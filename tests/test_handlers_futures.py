@@ -9,9 +9,14 @@ from typing import Annotated, Any
 
 import pytest
 
-from swift import App, Depends, NotFound, Request, Response, Router, Schema, TextResponse
+from swift import App, Depends, Model, NotFound, Request, Response, Router, Schema, TextResponse, fields
 from swift.futures import Future, Promise, make_exception, make_ready, sleep, when_all
 from swift.testing import TestClient
+from swift.viewsets import AutoRouter, ModelViewSet, action
+
+
+class Note(Model):
+    id: int = fields.IDField()
 
 
 class Item(Schema):
@@ -205,6 +210,22 @@ async def test_a_request_that_is_cancelled_cancels_the_future_it_waits_for() -> 
         with pytest.raises(asyncio.CancelledError):
             await task
     assert told == ["cancelled"]
+
+
+async def test_an_action_of_a_viewset_may_return_a_future() -> None:
+    class NoteViewSet(ModelViewSet):
+        model = Note
+        permission_classes = ()
+
+        @action(detail=False, methods=["GET"])
+        def thread(self) -> Future[dict[str, int]]:
+            here = threading.get_ident()
+            return sleep(0).then(lambda _: {"thread": here})
+
+    router = AutoRouter()
+    router.register("/notes", NoteViewSet)
+    app = App(routers=[router], database="sqlite:///:memory:")
+    assert (await answer(app, "/notes/thread")).json() == {"thread": threading.get_ident()}
 
 
 async def test_openapi_shows_what_a_future_promises() -> None:
