@@ -1,0 +1,153 @@
+"""From a database's URL to a SQLAlchemy connection for DDL, the same for every command.
+
+SQLite is reached through the standard library, as its engine opens it; PostgreSQL through the driver that
+`POSTGRESQL` names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool, StaticPool
+
+from swift.engines import Database
+from swift.migrations.errors import MigrationError, MigrationFailed
+
+T = TypeVar("T")
+Work = Callable[[sa.Connection], T]
+
+# SQLAlchemy's dialect and driver for PostgreSQL: the one place that knows.
+POSTGRESQL = "postgresql+asyncpg"
+SCHEMES = ("postgresql", "postgres", POSTGRESQL)
+
+# The number under which processes that migrate one PostgreSQL database wait for each other. Any will do
+# that nobody else takes; these are the bytes of "swiftmig".
+LOCK = int.from_bytes(b"swiftmig", "big")
+
+
+def dialect_of(url: str) -> str:
+    """`sqlite` or `postgresql`. MigrationError for what has no migrations."""
+    scheme = url.partition(":")[0]
+    if scheme == "sqlite":
+        return "sqlite"
+    if scheme in SCHEMES:
+        return "postgresql"
+    raise MigrationError(
+        f"`{scheme}:` databases have no migrations; use sqlite:///file.db or postgresql://user@host/name."
+    )
+
+
+async def connected(database: str | Database, work: Work[T]) -> T:
+    """`work(connection)` on a connection of its own. A database in memory has but one: its Database must be
+    given, connected.
+    """
+    url = database if isinstance(database, str) else database.url
+    if dialect_of(url) == "postgresql":
+        return await on_postgresql(url, work)
+    from swift.engines.sqlite import SQLiteEngine
+
+    engine = SQLiteEngine.from_url(url)
+    if engine.location.path is not None:
+        location = engine.location
+        return await asyncio.to_thread(lambda: on_sqlite(location.connect(read_only=False), work, close=True))
+    if isinstance(database, str) or not isinstance(database.engine, SQLiteEngine):
+        raise MigrationError(
+            "A SQLite database in memory is its process's own: migrate it there, by `await migrate(db)`."
+        )
+    writer = database.engine.writer
+    await writer.acquire()
+    try:
+        return await writer.connection.run(lambda raw: on_sqlite(raw, work, close=False))
+    finally:
+        writer.release()
+
+
+def on_sqlite(raw: sqlite3.Connection, work: Work[T], *, close: bool) -> T:
+    from swift.engines.sqlite.functions import install
+
+    engine = sa.create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+    try:
+        with engine.connect() as connection:
+            # SQLAlchemy puts functions of its own in the place of the engine's.
+            install(raw)
+            return work(connection)
+    finally:
+        if close:
+            engine.dispose()
+            raw.close()
+
+
+async def on_postgresql(url: str, work: Work[T]) -> T:
+    try:
+        import asyncpg
+        from sqlalchemy.ext.asyncio import create_async_engine
+    except ImportError as error:
+        raise MigrationError(
+            "Migrating PostgreSQL needs asyncpg: pip install 'swift-api[asyncpg]'"
+        ) from error
+    dsn = "postgresql://" + url.partition("://")[2]
+
+    async def connect() -> Any:
+        return await asyncpg.connect(dsn)
+
+    engine = create_async_engine(f"{POSTGRESQL}://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    except (
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+    ) as error:
+        raise MigrationError(f"PostgreSQL cannot be reached: {error}") from error
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def reading(connection: sa.Connection) -> Iterator[None]:
+    """A transaction that changes nothing."""
+    with connection.begin():
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        yield
+
+
+@contextmanager
+def alone(connection: sa.Connection) -> Iterator[None]:
+    """A transaction that no other process migrates beside: whoever comes second waits, and then sees what
+    the first has done. All of it stands or nothing.
+
+    SQLite checks foreign keys at its end only, so that tables can be built anew meanwhile.
+    """
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            yield
+        return
+    run = connection.exec_driver_sql
+    enforced = run("PRAGMA foreign_keys").scalar()
+    run("PRAGMA foreign_keys = OFF")  # it has no effect inside a transaction
+    connection.rollback()
+    try:
+        with connection.begin():
+            run("BEGIN IMMEDIATE")
+            before = set(map(tuple, run("PRAGMA foreign_key_check").fetchall()))
+            yield
+            broken = [
+                row for row in map(tuple, run("PRAGMA foreign_key_check").fetchall()) if row not in before
+            ]
+            if broken:
+                child, rowid, parent, _ = broken[0]
+                raise MigrationFailed(
+                    f"{len(broken)} rows would refer to rows that are not there, the first in `{child}` "
+                    f"(rowid {rowid}) to `{parent}`."
+                )
+    finally:
+        run(f"PRAGMA foreign_keys = {enforced or 0}")
+        connection.rollback()
