@@ -9,7 +9,18 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("openapi", "routes", "run", "version")
+COMMANDS = (
+    "makemigrations",
+    "migrate",
+    "openapi",
+    "rollback",
+    "routes",
+    "run",
+    "showmigrations",
+    "sqlmigrate",
+    "squashmigrations",
+    "version",
+)
 
 
 class Commands(click.Group):
