@@ -112,12 +112,12 @@ cdef class Kernel:
     cdef bint redirect_slashes
     cdef Py_ssize_t max_body_size
     cdef tuple run(
-        self, Plan plan, dict scope, object receive, object send, list path_values, bint head, Exchange exchange
+        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
     )
     cdef tuple enter_exchange(self, Exchange exchange, str path, str method)
     cdef tuple enter_at(
-        self, str path, str method, dict scope, object receive, object send, Exchange exchange
+        self, str path, str method, dict scope, object receive, Exchange exchange
     )
     cdef Tree tree_of(self, dict scope)
-    cdef Request new_request(self, Plan plan, dict scope, object receive, object send, list path_values)
-    cdef tuple miss(self, Tree tree, dict scope, object receive, object send, str path, str method)
+    cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values)
+    cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method)

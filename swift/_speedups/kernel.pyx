@@ -605,11 +605,16 @@ cdef class Pending:
 
     cdef Request get_request(self):
         if self.made_request is None:
-            self.made_request = self.kernel.new_request(
-                self.plan, self.scope, self.receive, self.send, self.path_values
-            )
+            self.made_request = self.kernel.new_request(self.plan, self.scope, self.receive, self.path_values)
+            self.made_request.send = self.send
             self.made_request.body_complete = self.body_taken
         return self.made_request
+
+    def give(self, send):
+        """Give the request, made already or not, the `send` of its server. Most requests never need it."""
+        self.send = send
+        if self.made_request is not None:
+            self.made_request.send = send
 
     def with_message(self, dict message not None):
         """Go on with what `receive` gave. A body in one piece is used at once; the rest of a longer
@@ -645,7 +650,7 @@ cdef class Pending:
 
 
 cdef Pending new_pending(
-    Kernel kernel, Plan plan, int stage, dict scope, object receive, object send, list path_values, bint head
+    Kernel kernel, Plan plan, int stage, dict scope, object receive, list path_values, bint head
 ):
     cdef Pending pending = Pending.__new__(Pending)
     pending.kernel = kernel
@@ -653,7 +658,6 @@ cdef Pending new_pending(
     pending.stage = stage
     pending.scope = scope
     pending.receive = receive
-    pending.send = send
     pending.path_values = path_values
     pending.head = head
     return pending
@@ -733,7 +737,7 @@ cdef class Kernel:
             found = self.hosts.get(host.rsplit(b":", 1)[0].lower())
         return self.tree if found is None else <Tree>found
 
-    def enter(self, dict scope not None, receive, send):
+    def enter(self, dict scope not None, receive):
         """`(start, body)` when the answer is complete, else `(None, Pending)`; `(None, None)` when not HTTP."""
         cdef str path
         if scope["type"] != "http":
@@ -742,14 +746,14 @@ cdef class Kernel:
         root_path = scope.get("root_path")
         if root_path:
             path = strip_root_path(path, root_path)
-        return self.enter_at(path, <str?>scope["method"], scope, receive, send, None)
+        return self.enter_at(path, <str?>scope["method"], scope, receive, None)
 
     cdef tuple enter_exchange(self, Exchange exchange, str path, str method):
         """The same for an exchange, which is its own `receive`; or what it returned when it took the answer."""
-        return self.enter_at(path, method, None, exchange, None, exchange)
+        return self.enter_at(path, method, None, exchange, exchange)
 
     cdef tuple enter_at(
-        self, str path, str method, dict scope, object receive, object send, Exchange exchange
+        self, str path, str method, dict scope, object receive, Exchange exchange
     ):
         """`scope` is None for an exchange whose scope nobody has needed yet."""
         cdef list path_values
@@ -767,18 +771,18 @@ cdef class Kernel:
             path_values = []
             found = tree.match_parameters(path, method, path_values, None)
             if found is None:
-                return self.miss(tree, made(scope, exchange), receive, send, path, method)
+                return self.miss(tree, made(scope, exchange), receive, path, method)
         plan = <Plan>found
         if not plan.bare:
             scope = made(scope, exchange)
         if not plan.direct:
             return (
-                None, new_pending(self, plan, STAGE_GENERAL, scope, receive, send, path_values, method == "HEAD")
+                None, new_pending(self, plan, STAGE_GENERAL, scope, receive, path_values, method == "HEAD")
             )
-        return self.run(plan, scope, receive, send, path_values, method == "HEAD", exchange)
+        return self.run(plan, scope, receive, path_values, method == "HEAD", exchange)
 
     cdef tuple run(
-        self, Plan plan, dict scope, object receive, object send, list path_values, bint head, Exchange exchange
+        self, Plan plan, dict scope, object receive, list path_values, bint head, Exchange exchange
     ):
         """The direct way through an endpoint, as far as it goes without waiting."""
         cdef Pending pending
@@ -791,11 +795,11 @@ cdef class Kernel:
                 untyped = plan.check_content(scope)
             plan.check_accept(scope, exchange)
             if plan.checks is not None:
-                request = self.new_request(plan, scope, receive, send, path_values)
+                request = self.new_request(plan, scope, receive, path_values)
                 for check in plan.checks:
                     PyObject_CallOneArg(check, request)
             if plan.reads_body:
-                pending = new_pending(self, plan, STAGE_BODY, scope, receive, send, path_values, head)
+                pending = new_pending(self, plan, STAGE_BODY, scope, receive, path_values, head)
                 pending.made_request = request
                 pending.untyped = untyped
                 return (None, pending)
@@ -806,7 +810,7 @@ cdef class Kernel:
                 result = PyObject_Vectorcall(plan.handler, SWIFT_LIST_ITEMS(path_values), PyList_GET_SIZE(path_values), NULL)
             else:
                 if plan.needs_request and request is None:
-                    request = self.new_request(plan, scope, receive, send, path_values)
+                    request = self.new_request(plan, scope, receive, path_values)
                 result = plan.call(plan.bind_scope(scope, request, path_values, self.parse_cookies))
             if plan.calling == COROUTINE:
                 awaitable = result
@@ -819,7 +823,7 @@ cdef class Kernel:
                     result = MISSING
                 if outcome == PYGEN_NEXT:
                     pending = new_pending(
-                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, send, path_values, head
+                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, path_values, head
                     )
                     pending.made_request = request
                     pending.awaitable = awaitable
@@ -828,7 +832,7 @@ cdef class Kernel:
             if isinstance(result, Future):
                 if (<Future>result).state != READY:
                     pending = new_pending(
-                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, send, path_values, head
+                        self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, path_values, head
                     )
                     pending.made_request = request
                     pending.awaitable = result
@@ -840,7 +844,7 @@ cdef class Kernel:
                 if messages is not None:
                     return messages
             pending = new_pending(
-                self, plan, STAGE_SEND, made(scope, exchange), receive, send, path_values, head
+                self, plan, STAGE_SEND, made(scope, exchange), receive, path_values, head
             )
             pending.made_request = request
             pending.awaitable = result
@@ -848,15 +852,14 @@ cdef class Kernel:
         except Exception as error:
             # With the request as it was, for the error handlers.
             pending = new_pending(
-                self, plan, STAGE_FAILED, made(scope, exchange), receive, send, path_values, head
+                self, plan, STAGE_FAILED, made(scope, exchange), receive, path_values, head
             )
             pending.made_request = request
             pending.awaitable = error
             return (None, pending)
 
-    cdef Request new_request(self, Plan plan, dict scope, object receive, object send, list path_values):
+    cdef Request new_request(self, Plan plan, dict scope, object receive, list path_values):
         cdef Request request = <Request>self.request_class(scope, receive)
-        request.send = send
         request.app = self.app
         if plan is not None:
             request.endpoint = plan
@@ -867,12 +870,12 @@ cdef class Kernel:
             request.max_body_size = self.max_body_size
         return request
 
-    cdef tuple miss(self, Tree tree, dict scope, object receive, object send, str path, str method):
+    cdef tuple miss(self, Tree tree, dict scope, object receive, str path, str method):
         """No endpoint. The plain 404 is answered here; every other case is Python's."""
         if self.not_found_body is not None and not tree.allowed(path):
             if not self.redirect_slashes or not tree.allowed(path[:-1] if path.endswith("/") else path + "/"):
                 return make_messages(404, [PROBLEM_TYPE], self.not_found_body, method == "HEAD", None)
-        return (None, new_pending(self, None, STAGE_MISS, scope, receive, send, [], method == "HEAD"))
+        return (None, new_pending(self, None, STAGE_MISS, scope, receive, [], method == "HEAD"))
 
     def find(self, Request request not None):
         """The plan a request leads to, or None; also None where a converter of the path fails."""

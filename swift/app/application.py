@@ -79,7 +79,7 @@ class App(Router):
         type_hooks: TypeHooks | None = None,
         form_limits: FormLimits | None = None,
     ) -> None:
-        self._enter: Callable[[Scope, Receive, Send], tuple[Any, Any]] = not_started
+        self._enter: Callable[[Scope, Receive], tuple[Any, Any]] = not_started
         super().__init__(
             middleware=middleware,
             dependencies=dependencies,
@@ -138,7 +138,7 @@ class App(Router):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pending = None
         try:
-            start, body = self._enter(scope, receive, send)
+            start, body = self._enter(scope, receive)
             if start is None and body is not None:
                 pending = body
                 if pending.wants_body:
@@ -353,6 +353,6 @@ class App(Router):
 DEFAULT_BODY_SIZE = 10 * 2**20
 
 
-def not_started(scope: Scope, receive: Receive, send: Send) -> tuple[None, None]:
+def not_started(scope: Scope, receive: Receive) -> tuple[None, None]:
     """Stands in for the kernel until the app has started."""
     return None, None

@@ -33,6 +33,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 async def serve_pending(app: App, pending: Pending, scope: Scope, receive: Receive, send: Send) -> None:
     """Wait for what the request waits for, stage by stage, and answer."""
+    pending.give(send)
     try:
         while True:
             stage = pending.stage
