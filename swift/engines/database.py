@@ -13,11 +13,13 @@ from contextvars import ContextVar, Token
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
-from swift.engines.errors import NoDatabase, TransactionError
+from swift.engines.errors import NoDatabase, ProgrammingError, TransactionError
 from swift.engines.interface import Engine, Executor, Isolation, Transaction, Values
 from swift.engines.schema import tables_of
 
 T = TypeVar("T")
+
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN", "postgres": "EXPLAIN"}
 
 # Shapes of queries a process has in use: some ten per model action. A miss costs a compilation, not an error.
 PROGRAMS = 1024
@@ -109,6 +111,14 @@ class Database:
         """
         info = self._programs.cache_info()
         return info.hits, info.misses, info.currsize
+
+    async def explain(self, command: Any, values: Values = ()) -> str:
+        """How the database would run a query, in its own words."""
+        how = EXPLAIN.get(self.dialect)
+        if how is None:
+            raise ProgrammingError(f"{self.dialect} has no plan to explain.")
+        rows = await self.executor.fetch(f"{how} {command}", values)
+        return "\n".join(str(row[-1]) for row in rows)
 
     # Running
 

@@ -1,111 +1,243 @@
 """A query's shape to a statement: names become columns and joins, values become numbered parameters.
 
-Runs on a miss of the program cache only. A Builder lives for one statement. Values are numbered in the
-order a query lists them: annotations, changes, conditions, then limit and offset.
+Runs on a miss of the program cache only. A Builder lives for one select. Values are numbered in the order a
+query lists them: annotations, changes, conditions, then limit and offset.
+
+What is asked of a relation to many is asked in a subquery of its own: a row is found once however many of
+its related rows meet the conditions, and aggregates over two relations never multiply each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from swift.engines import statements as st
 from swift.engines.schema import Column, Kind
+from swift.models.calls import kind_of_arithmetic, kind_of_call
 from swift.models.conditions import Native, path_of
 from swift.models.errors import FieldError
-from swift.models.lookups import IS_NOT_NULL, IS_NULL, NULL, PARTS, RANGE, VALUE, Path, resolve
+from swift.models.field import ForeignKeyField
+from swift.models.lookups import IS_NOT_NULL, IS_NULL, NULL, PARTS, RANGE, VALUE, Path
+from swift.models.relations import ManyToMany
 from swift.models.shape import PLAIN, Extras
 
 if TYPE_CHECKING:
-    from swift.models.field import ForeignKeyField
     from swift.models.options import Options
+    from swift.models.relations import Hop, Link
 
 NUMBERS: tuple[Kind, ...] = ("integer", "bigint", "float", "decimal")
 
 
-class Builder:
-    """Builds one statement over the model of `options`."""
+class Shared:
+    """What all builders of one statement share: how many values are numbered, and what is read from the
+    context of each execution (its values stand behind the others, the first one last).
+    """
 
-    def __init__(self, options: Options, first: int = 0) -> None:
+    def __init__(self) -> None:
+        self.index = 0
+        self.context: list[Callable[[], Any]] = []
+
+
+class Builder:
+    """Builds one select over the model of `options`.
+
+    `repeats` says that a row may come once for each of its related rows, as in `values("books__title")`.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        shared: Shared | None = None,
+        *,
+        parent: Builder | None = None,
+        repeats: bool = False,
+    ) -> None:
         self.options = options
-        self.index = first
+        self.shared = shared or Shared()
+        # The builder that OuterRef speaks of.
+        self.parent = parent
+        self.repeats = repeats
         self.joins: list[st.Join] = []
-        self.sources: dict[tuple[str, ...], int] = {(): 0}
+        self.sources: dict[tuple[Link, ...], int] = {(): 0}
         self.annotations: dict[str, st.Expression] = {}
         self.shapes: tuple[tuple[str, Any], ...] = ()
+        self.unscoped: tuple[str, ...] = ()
 
     def param(self, kind: Kind | None = None, column: Column | None = None) -> st.Param:
-        made = st.Param(self.index, kind, column)
-        self.index += 1
+        made = st.Param(self.shared.index, kind, column)
+        self.shared.index += 1
         return made
 
     # Names
 
-    def source(self, joins: tuple[ForeignKeyField, ...]) -> int:
-        """The number of the source at the end of a chain of foreign keys, joined once."""
-        path = tuple(field.relation for field in joins)
-        known = self.sources.get(path)
+    def resolve(self, name: str) -> Path:
+        """What a name of the query means from here."""
+        return path_of(name, self.options, self.shapes)
+
+    def locate(self, path: Path) -> Path | None:
+        """The path from the rows of this builder; None where it does not lead through them."""
+        return path
+
+    def source(self, joins: tuple[Link, ...]) -> int:
+        """The number of the source at the end of a chain of relations, joined once."""
+        known = self.sources.get(joins)
         if known is not None:
             return known
         around = self.source(joins[:-1])
-        last = joins[-1]
-        options = self.options if len(joins) == 1 else joins[-2].target()._meta
-        target = last.target()._meta
-        number = self.sources[path] = len(self.joins) + 1
-        left = st.ColumnRef(around, options.columns[last.name])
-        self.joins.append(st.Join(number, target.table, left, target.columns[target.pk.name]))
+        link = joins[-1]
+        if link.many:
+            self.repeat(joins)
+        options = joins[-2].target()._meta if len(joins) > 1 else self.options
+        for hop in link.hops():
+            around = self.hop(hop, options, around)
+            options = hop.options
+        self.sources[joins] = around
+        return around
+
+    def repeat(self, joins: tuple[Link, ...]) -> None:
+        name = "__".join(link.relation for link in joins)
+        if not self.repeats:
+            raise FieldError(
+                f"`{name}` is many {joins[-1].target()._meta.name} objects; as one value of each row take an "
+                f'aggregate, such as annotate(n=Count("{name}")).'
+            )
+        for others in self.sources:
+            while others and not others[-1].many:
+                others = others[:-1]
+            if others and others != joins[: len(others)]:
+                raise FieldError(
+                    f"`{name}` and `{'__'.join(link.relation for link in others)}` are both many: their rows "
+                    "would multiply each other. Annotate before values(), or ask in two queries."
+                )
+
+    def hop(self, hop: Hop, near: Options, around: int) -> int:
+        number = len(self.joins) + 1
+        left = st.ColumnRef(around, near.columns[hop.left])
+        on = self.scope(hop.options, number)
+        self.joins.append(st.Join(number, hop.options.table, left, hop.options.columns[hop.right], on))
         return number
 
-    def column(self, joins: tuple[ForeignKeyField, ...], name: str) -> st.ColumnRef:
+    def scope(self, options: Options, source: int) -> st.Condition | None:
+        """What every visible row of the model meets, whoever asks and by whichever way."""
+        found: list[st.Condition] = []
+        for rule in options.scopes:
+            if rule.name in self.unscoped:
+                continue
+            column = st.ColumnRef(source, options.columns[rule.field])
+            if rule.value is None:
+                found.append(st.Compare("isnull", column, ()))
+            else:
+                if rule.value not in self.shared.context:
+                    self.shared.context.append(rule.value)
+                index = -1 - self.shared.context.index(rule.value)
+                found.append(st.Compare("exact", column, (st.Param(index, column.kind, column.column),)))
+        return joined(found)
+
+    def column(self, joins: tuple[Link, ...], name: str) -> st.ColumnRef:
         options = joins[-1].target()._meta if joins else self.options
+        last = joins[-1] if joins else None
+        if isinstance(last, ForeignKeyField) and name == options.pk.name and not options.scopes:
+            # The key at the other end stands in our own column.
+            return self.column(joins[:-1], last.name)
         return st.ColumnRef(self.source(joins), options.columns[name])
 
     def subject(self, path: Path) -> st.Expression:
         """What a path stands for, before its comparison."""
         if path.field is None:
-            return self.annotations[path.name.partition("__")[0]]
-        found: st.Expression = self.column(path.joins, path.field.name)
+            return self.annotation(path.name.partition("__")[0])
+        found = self.located(path)
         for part in path.parts:
             found = st.Part(part, found, PARTS[part])
         if path.json is not None:
             found = st.JSONPath(found, path.json)
         return found
 
+    def annotation(self, name: str) -> st.Expression:
+        return self.annotations[name]
+
+    def located(self, path: Path) -> st.Expression:
+        assert path.field is not None
+        return self.column(path.joins, path.field.name)
+
+    def is_annotation(self, name: str) -> bool:
+        return name in self.annotations
+
     def named(self, name: str) -> st.Expression:
         """A field, annotation, date part or JSON path used as a value."""
-        if name in self.annotations:
-            return self.annotations[name]
-        path = resolve(self.options, name)
+        if self.is_annotation(name):
+            return self.annotation(name)
+        path = self.resolve(name)
         if path.operator != "exact" or name.endswith("__exact"):
             raise FieldError(f"`{name}` is a comparison; a value is wanted here.")
         return self.subject(path)
 
+    def many_before(self, path: Path) -> tuple[Link, ...] | None:
+        """The part of a path up to its first relation to many, from the rows of this builder."""
+        local = None if path.field is None else self.locate(path)
+        for number, link in enumerate(local.joins if local is not None else (), 1):
+            if link.many:
+                return local.joins[:number]  # type: ignore[union-attr]
+        return None
+
     # Conditions
 
     def where(self, nodes: tuple[Any, ...]) -> st.Condition | None:
-        conditions = [self.condition(node) for node in nodes]
-        if not conditions:
-            return None
-        return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
+        return joined([self.condition(node) for node in nodes])
 
     def condition(self, node: Any) -> st.Condition:
         match node[0]:
             case "and":
-                return st.And(tuple(self.condition(part) for part in node[1:]))
+                return self.together(node[1:])
             case "or":
                 return st.Or(tuple(self.condition(part) for part in node[1:]))
             case "not":
                 return st.Not(self.condition(node[1]))
             case "native":
                 return self.native(node[1])
-        return self.leaf(node[0], node[1])
+            case "exists":
+                return st.Exists(self.subquery(node[1]))
+        return self.together((node,))
+
+    def together(self, nodes: tuple[Any, ...]) -> st.Condition:
+        """Conditions that hold together; those on one relation to many, of the same related row."""
+        found: list[Any] = []
+        inside: dict[tuple[Link, ...], Related] = {}
+        for node in nodes:
+            prefix = self.leads_to_many(node)
+            if prefix is None:
+                found.append(self.condition(node) if node[0] in JOINS else self.leaf(node[0], node[1]))
+                continue
+            path, how = self.resolve(node[0]), node[1]
+            if path.whole and how in (IS_NULL, NULL):
+                lonely = st.Exists(Related(self, prefix).select(()))
+                found.append(lonely if how == NULL and path.operator == "ne" else st.Not(lonely))
+                continue
+            if path.whole and how == IS_NOT_NULL:
+                found.append(st.Exists(Related(self, prefix).select(())))
+                continue
+            if prefix not in inside:
+                inside[prefix] = Related(self, prefix)
+                found.append(inside[prefix])
+            inside[prefix].conditions.append(inside[prefix].together((node,)))
+        conditions = [
+            st.Exists(item.select(tuple(item.conditions))) if isinstance(item, Related) else item
+            for item in found
+        ]
+        return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
+
+    def leads_to_many(self, node: Any) -> tuple[Link, ...] | None:
+        if node[0] in JOINS or self.is_annotation(node[0].partition("__")[0]):
+            return None
+        return self.many_before(self.resolve(node[0]))
 
     def native(self, native: Native) -> st.Condition:
-        indexes = tuple(range(self.index, self.index + len(native.names)))
-        self.index += len(indexes)
-        return st.Native(native.expression, native.names, indexes)
+        start = self.shared.index
+        self.shared.index += len(native.names)
+        return st.Native(native.expression, native.names, tuple(range(start, self.shared.index)))
 
     def leaf(self, name: str, how: Any) -> st.Condition:
-        path = path_of(name, self.options, self.shapes)
+        path = self.resolve(name)
         subject, operator = self.subject(path), path.operator
         if how == VALUE:
             made = st.Compare(operator, subject, (self.operand(path, subject),))  # type: ignore[arg-type]
@@ -132,15 +264,17 @@ class Builder:
 
     def operand(self, path: Path, subject: st.Expression) -> st.Param:
         if path.field is not None and not path.parts and path.json is None:
-            column = subject.column if isinstance(subject, st.ColumnRef) else None
+            inner = subject.of if isinstance(subject, st.Outer) else subject
+            column = inner.column if isinstance(inner, st.ColumnRef) else None
             return self.param(path.kind, column)
         return self.param(path.kind or (subject.kind if path.field is None else None))
 
-    def subquery(self, shape: Any) -> st.Select:
+    def subquery(self, shape: Any, *, one: bool = False) -> st.Select:
         options, where, order, limited, offset, extras = shape
-        inner = Builder(options, self.index)
+        inner = Builder(options, self.shared, parent=self)
         made = inner.select(where, order, limited, offset, extras)
-        self.index = inner.index
+        if one and made.limit is None:
+            return replaced(made, limit=st.Constant(1))
         return made
 
     # Expressions
@@ -152,31 +286,53 @@ class Builder:
             case "value":
                 return self.param(shape[1])
             case "arithmetic":
-                return self.arithmetic(shape)
+                left, right = self.expression(shape[2]), self.expression(shape[3])
+                operator, kind = kind_of_arithmetic(shape[1], left.kind, right.kind)
+                return st.Arithmetic(operator, left, right, kind)
             case "call":
-                return self.call(shape[1], tuple(self.expression(item) for item in shape[2]))
+                arguments = tuple(self.expression(item) for item in shape[2])
+                return st.Call(shape[1], arguments, kind_of_call(shape[1], arguments))
             case "aggregate":
                 return self.aggregate(shape)
+            case "case":
+                return self.case(shape)
+            case "truth":
+                return st.Truth(self.condition(shape[1]))
+            case "scalar":
+                select = self.subquery(shape[1], one=True)
+                return st.Scalar(select, select.outputs[0].of.kind)
+            case "outer":
+                return self.outer(shape)
+            case "window":
+                return self.window(shape)
+            case "constant":
+                return st.Constant(shape[1], "bigint")
         raise FieldError(f"{shape!r} is no expression.")
 
-    def arithmetic(self, shape: Any) -> st.Expression:
-        left, right = self.expression(shape[2]), self.expression(shape[3])
-        kinds = {left.kind, right.kind}
-        if kinds <= {"string", "text"} and shape[1] == "+":
-            return st.Arithmetic("||", left, right, "text")
-        if not kinds <= set(NUMBERS):
-            raise FieldError(
-                f"`{shape[1]}` combines numbers, or text with text by +; not {left.kind} and {right.kind}."
-            )
-        kind: Kind = next(kind for kind in ("float", "decimal", "bigint", "integer") if kind in kinds)
-        return st.Arithmetic(shape[1], left, right, "bigint" if kind == "integer" else kind)
+    def outer(self, shape: Any) -> st.Expression:
+        if self.parent is None:
+            raise FieldError(f"OuterRef({shape[1]!r}) stands in a query that is no subquery.")
+        return st.Outer(self.parent.named(shape[1]))
 
-    def call(self, function: str, arguments: tuple[st.Expression, ...]) -> st.Expression:
-        kinds: dict[str, Kind] = {"lower": "text", "upper": "text", "length": "bigint", "now": "datetime"}
-        return st.Call(function, arguments, kinds.get(function) or arguments[0].kind)
+    def case(self, shape: Any) -> st.Expression:
+        cases = tuple((self.condition(node), self.expression(value)) for node, value in shape[1])
+        default = self.expression(shape[2])
+        kinds = [value.kind for _, value in cases] + [default.kind]
+        return st.Case(cases, default, next((kind for kind in kinds if kind is not None), None))
+
+    def window(self, shape: Any) -> st.Expression:
+        of = self.expression(shape[1])
+        partition = tuple(self.expression(item) for item in shape[2])
+        order = tuple(st.Order(self.expression(item), descending) for item, descending in shape[3])
+        return st.Window(of, partition, order, of.kind)
 
     def aggregate(self, shape: Any) -> st.Expression:
         _, function, of, distinct, filter = shape
+        prefix = None if of is None or self.repeats else self.many_in(of)
+        if prefix is not None:
+            related = Related(self, prefix)
+            made = related.aggregate(shape)
+            return st.Scalar(related.select((), (st.Output("value", made),)), made.kind)
         inner = None if of is None else self.expression(of)
         kind: Kind = "bigint"
         if function == "avg":
@@ -188,6 +344,17 @@ class Builder:
             raise FieldError(f"{function} is taken of numbers, not of {inner.kind if inner else 'rows'}.")
         condition = None if filter is None else self.condition(filter)
         return st.Aggregate(function, inner, kind, distinct, condition)
+
+    def many_in(self, shape: Any) -> tuple[Link, ...] | None:
+        """The relation to many that an expression leads through."""
+        if not isinstance(shape, tuple) or not shape:
+            return None
+        if shape[0] == "field":
+            return None if self.is_annotation(shape[1]) else self.many_before(self.resolve(shape[1]))
+        found = {prefix for part in shape if (prefix := self.many_in(part)) is not None}
+        if len(found) > 1:
+            raise FieldError("An aggregate is taken over one relation to many, not over two.")
+        return found.pop() if found else None
 
     # Order
 
@@ -205,18 +372,28 @@ class Builder:
         limited: bool,
         offset: bool,
         extras: Extras | None,
-        outputs: tuple[st.Output, ...] | None = None,
+        outputs: tuple[st.Output, ...] | Callable[[], tuple[st.Output, ...]] | None = None,
     ) -> st.Select:
         """The select of a query; `outputs` replaces what its extras ask for."""
         extras = extras or PLAIN
+        self.unscoped = extras.unscoped
+        self.repeats = self.repeats or extras.rows != "objects"
+        compound = self.compound(extras)
+        via = None if extras.via is None else self.arrive(extras.via)
         self.annotate(extras)
+        if callable(outputs):
+            outputs = outputs()
         if outputs is None:
             outputs = self.outputs(extras)
+        if via is not None:
+            outputs += (st.Output("_near", via.left),)
         condition, having = self.split(where)
+        scope = None if compound else self.scope(self.options, 0)
+        condition = joined([part for part in (scope, via, condition) if part is not None])
         orders = self.order(self.options.ordering if order is None else order)
         group: tuple[st.Expression, ...] = ()
         if extras.grouped:
-            group = tuple(self.named(name) for name in extras.names if name not in self.annotations)
+            group = tuple(self.named(name) for name in extras.names if not self.is_annotation(name))
             orders = () if order is None else orders
         elif any(isinstance(made, st.Aggregate) for made in self.annotations.values()):
             group = (self.named("pk"),)
@@ -232,7 +409,33 @@ class Builder:
             limit=self.param() if limited else None,
             offset=self.param() if offset else None,
             lock=extras.lock,
+            compound=compound,
         )
+
+    def compound(self, extras: Extras) -> st.Compound | None:
+        if not extras.compound:
+            return None
+        selects = []
+        for _, shape in extras.compound:
+            options, where, order, limited, offset, inner = shape
+            builder = Builder(options, self.shared)
+            outputs = tuple(
+                st.Output(column.name, st.ColumnRef(0, column)) for column in options.columns.values()
+            )
+            selects.append(builder.select(where, order, limited, offset, inner, outputs))
+        operators: tuple[Any, ...] = tuple(operator for operator, _ in extras.compound[1:])
+        return st.Compound(tuple(selects), operators)
+
+    def arrive(self, link: ManyToMany) -> st.Compare:
+        """Join the rows between that lead here; the condition is which near ends they come from."""
+        through = link.through()._meta
+        number = len(self.joins) + 1
+        left = st.ColumnRef(0, self.options.columns[self.options.pk.name])
+        self.joins.append(
+            st.Join(number, through.table, left, through.columns[link.far], self.scope(through, number))
+        )
+        near = st.ColumnRef(number, through.columns[link.near])
+        return st.Compare("in", near, (self.param(near.kind, near.column),))
 
     def annotate(self, extras: Extras) -> None:
         self.shapes = extras.annotations
@@ -251,38 +454,122 @@ class Builder:
     def of_group(self, node: Any) -> bool:
         if node[0] in ("and", "or", "not"):
             return any(self.of_group(part) for part in node[1:])
-        if node[0] == "native":
+        if node[0] in JOINS:
             return False
-        return isinstance(self.annotations.get(node[0].partition("__")[0]), st.Aggregate)
+        found = self.annotations.get(node[0].partition("__")[0])
+        if isinstance(found, st.Window):
+            raise FieldError(
+                f"`{node[0]}` compares a window function, which is computed over the rows that are left; "
+                "filter before, or over the rows in Python."
+            )
+        return isinstance(found, st.Aggregate)
 
     def outputs(self, extras: Extras) -> tuple[st.Output, ...]:
-        """The columns of the result: of objects all fields, then those of related objects, then
-        annotations.
+        """The columns of the result: of objects all fields (or `only` some), then those of related objects,
+        then annotations.
         """
         if extras.rows != "objects":
             return tuple(st.Output(name, self.named(name)) for name in extras.names)
-        made = self.fields(())
+        made = self.fields((), extras.only)
         for name in extras.related:
-            made += self.fields(self.chain(name))
+            made += self.fields(chain(self.options, name))
         made += [st.Output(name, expression) for name, expression in self.annotations.items()]
         return tuple(made)
 
-    def fields(self, joins: tuple[ForeignKeyField, ...]) -> list[st.Output]:
+    def fields(self, joins: tuple[Link, ...], only: tuple[str, ...] = ()) -> list[st.Output]:
         options = joins[-1].target()._meta if joins else self.options
-        return [st.Output(options.json_names[name], self.column(joins, name)) for name in options.fields]
+        # The columns of the joined row itself: a foreign key alone would not tell that the row is gone.
+        source = self.source(joins)
+        return [
+            st.Output(options.json_names[name], st.ColumnRef(source, options.columns[name]))
+            for name in only or options.fields
+        ]
 
-    def chain(self, name: str) -> tuple[ForeignKeyField, ...]:
-        return chain(self.options, name)
+
+class Related(Builder):
+    """Builds a select over the rows at the end of a relation to many, nested in the select of `around`.
+
+    Names are still those of the query: what leads through the relation is found here, all else in the select
+    around.
+    """
+
+    def __init__(self, around: Builder, prefix: tuple[Link, ...]) -> None:
+        first, *rest = prefix[-1].hops()
+        super().__init__(first.options, around.shared, repeats=True)
+        self.around = around
+        self.prefix = prefix
+        self.unscoped = around.unscoped
+        # From the rows between two models to the model itself.
+        link = prefix[-1]
+        self.lead: tuple[Link, ...] = (link.far_key(),) if isinstance(link, ManyToMany) and rest else ()
+        near = around.options if len(prefix) == 1 else prefix[-2].target()._meta
+        left = st.ColumnRef(around.source(prefix[:-1]), near.columns[first.left])
+        self.met: st.Condition = st.Compare(
+            "exact", st.ColumnRef(0, first.options.columns[first.right]), (st.Outer(left),)
+        )
+        self.conditions: list[st.Condition] = []
+
+    def resolve(self, name: str) -> Path:
+        return self.around.resolve(name)
+
+    def locate(self, path: Path) -> Path | None:
+        found = self.around.locate(path)
+        size = len(self.prefix)
+        if found is None or found.joins[:size] != self.prefix:
+            return None
+        return found._replace(joins=(*self.lead, *found.joins[size:]))
+
+    def located(self, path: Path) -> st.Expression:
+        found = self.locate(path)
+        if found is None:
+            return st.Outer(self.around.located(path))
+        assert found.field is not None
+        return self.column(found.joins, found.field.name)
+
+    def annotation(self, name: str) -> st.Expression:
+        return st.Outer(self.around.annotation(name))
+
+    def is_annotation(self, name: str) -> bool:
+        return self.around.is_annotation(name)
+
+    def outer(self, shape: Any) -> st.Expression:
+        return st.Outer(self.around.outer(shape))
+
+    def select(  # type: ignore[override]
+        self, conditions: tuple[st.Condition, ...], outputs: tuple[st.Output, ...] | None = None
+    ) -> st.Select:
+        """The rows that are related and meet the conditions."""
+        if self.lead and self.lead[0].target()._meta.scopes:
+            # What stands between may lead to a row that is not visible.
+            target = self.lead[0].target()._meta
+            end = st.ColumnRef(self.source(self.lead), target.columns[target.pk.name])
+            conditions = (*conditions, st.Not(st.Compare("isnull", end, ())))
+        scope = self.scope(self.options, 0)
+        where = [part for part in (self.met, scope, *conditions) if part is not None]
+        return st.Select(
+            table=self.options.table,
+            outputs=outputs or (st.Output("one", st.Constant(1)),),
+            joins=tuple(self.joins),
+            where=joined(where),
+        )
 
 
-def chain(options: Options, name: str) -> tuple[ForeignKeyField, ...]:
-    """The foreign keys of a relation's name (`author__city`)."""
-    found: list[ForeignKeyField] = []
+# Nodes that are no leaves.
+JOINS = ("and", "or", "not", "native", "exists")
+
+
+def chain(options: Options, name: str) -> tuple[Link, ...]:
+    """The relations to one object of a name (`author__city`)."""
+    found: list[Link] = []
     for step in name.split("__"):
-        relation = options.relations.get(step)
+        relation = None if step in options.fields else options.link(step)
         if relation is None:
-            known = ", ".join(options.relations) or "none"
+            known = ", ".join(options.links) or "none"
             raise FieldError(f"{options.name} has no relation `{step}` to load; it has {known}.")
+        if relation.many:
+            raise FieldError(
+                f"{options.name}.{step} is many objects; load it with prefetch_related({name!r})."
+            )
         found.append(relation)
         options = relation.target()._meta
     return tuple(found)
@@ -292,3 +579,9 @@ def joined(conditions: list[st.Condition]) -> st.Condition | None:
     if not conditions:
         return None
     return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
+
+
+def replaced(select: st.Select, **changes: Any) -> st.Select:
+    import msgspec
+
+    return msgspec.structs.replace(select, **changes)

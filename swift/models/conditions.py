@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swift.models.advanced import Exists
 from swift.models.errors import FieldError
 from swift.models.expressions import Q
 from swift.models.lookups import LOOKUPS, Path, path, resolve
@@ -40,6 +41,8 @@ def node_of(part: Any, options: Options, annotations: Annotations = ()) -> tuple
         return path_of(part[0], options, annotations).leaf(part[1], options)
     if isinstance(part, Q):
         return node_of_q(part, options, annotations)
+    if isinstance(part, Exists):
+        return part.node()
     if hasattr(part, "_generate_cache_key"):
         return native(part)
     raise FieldError(

@@ -138,6 +138,29 @@ def Abs(of: Any) -> Function:
     return Function("abs", of)
 
 
+def Trim(of: Any) -> Function:
+    """Without spaces at its ends."""
+    return Function("trim", of)
+
+
+def Concat(*parts: Any) -> Expression:
+    """Texts one after the other, NULL as nothing; a plain text is Value(...)."""
+    joined: Expression = Coalesce(parts[0], Value(""))
+    for part in parts[1:]:
+        joined = joined + Coalesce(part, Value(""))
+    return joined
+
+
+def Replace(of: Any, text: str, by: str) -> Function:
+    """With every `text` replaced by another."""
+    return Function("replace", of, Value(text), Value(by))
+
+
+def NullIf(of: Any, value: Any) -> Function:
+    """NULL where it equals `value`."""
+    return Function("nullif", of, value if isinstance(value, Expression) else Value(value))
+
+
 def Coalesce(*arguments: Any) -> Function:
     """The first argument that is not NULL."""
     return Function("coalesce", *arguments)

@@ -7,7 +7,7 @@ of Model takes the fields out of the class body and builds the Struct and the Ta
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 
-from swift.engines.schema import Column, Kind, OnDelete, Reference, Table
+from swift.engines.schema import Column, Default, Kind, OnDelete, Reference, Table
 from swift.models.errors import ModelError
 
 if TYPE_CHECKING:
     from swift.models.model import Model
+    from swift.models.relations import Hop
 
 
 class Options(TypedDict, total=False):
@@ -37,9 +38,13 @@ class Options(TypedDict, total=False):
     title: str
     description: str
     examples: list[Any]
+    db_default: Any
+    db_comment: str
+    check: str
+    validators: Sequence[Callable[[Any], Any]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Field:
     """One field. `type` is the Python type of its values, without None and constraints.
 
@@ -62,11 +67,20 @@ class Field:
     title: str | None = None
     description: str | None = None
     examples: list[Any] | None = None
-    auto: Literal["", "id", "create", "update"] = ""
+    auto: Literal["", "id", "create", "update", "tenant"] = ""
     max_length: int | None = None
     max_digits: int | None = None
     decimal_places: int | None = None
     enum: type[Enum] | None = None
+    db_default: Any = None
+    db_comment: str | None = None
+    # A condition of the column, in SQL.
+    check: str | None = None
+    # Functions that raise ValueError for a value that does not do.
+    validators: Sequence[Callable[[Any], Any]] = ()
+    choices: tuple[Any, ...] | None = None
+    bits: int | None = None
+    least: int | None = None
     limits: dict[str, Any] = field(default_factory=dict)
     # Set by the model's metaclass.
     name: str = ""
@@ -74,6 +88,11 @@ class Field:
 
     def bind(self, name: str, model: str, module: str) -> Field:
         """This field as `name` of `model`; the declaration itself may serve several models."""
+        if self.db_default is not None and (self.null or self.default is not msgspec.NODEFAULT):
+            raise ModelError(
+                f"{model}.{name}: `db_default` fills in what is not given, so it goes neither with `null` nor "
+                "with `default`."
+            )
         if self.null and self.default is msgspec.NODEFAULT and self.default_factory is None:
             return replace(self, name=name, model=model, default=None)
         return replace(self, name=name, model=model)
@@ -85,7 +104,12 @@ class Field:
     @property
     def required(self) -> bool:
         """Whether a new object needs a value for it from the caller."""
-        return self.default is msgspec.NODEFAULT and self.default_factory is None and not self.auto
+        return (
+            self.default is msgspec.NODEFAULT
+            and self.default_factory is None
+            and not self.auto
+            and self.db_default is None
+        )
 
     @property
     def constrained(self) -> Any:
@@ -116,7 +140,17 @@ class Field:
                 return msgspec.field(default_factory=partial(deepcopy, self.default))
             return self.default
         # Filled in by the database or on saving; None says "not yet".
-        return None if self.auto else msgspec.NODEFAULT
+        return None if self.auto or self.db_default is not None else msgspec.NODEFAULT
+
+    def database_default(self) -> Default | None:
+        from swift.models.expressions import Function
+
+        given = self.db_default
+        if given is None:
+            return None
+        if isinstance(given, Function) and given.function == "now":
+            return Default(function="now")
+        return Default(given)
 
     def column(self) -> Column:
         return Column(
@@ -132,6 +166,11 @@ class Field:
             digits=self.max_digits,
             places=self.decimal_places,
             enum=self.enum,
+            default=self.database_default(),
+            choices=self.choices,
+            bits=self.bits,
+            least=self.least,
+            comment=self.db_comment,
         )
 
 
@@ -139,7 +178,7 @@ class Related:
     """Stands in a class body for a relation whose type is told: see `fields.Related`."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ForeignKeyField(Field):
     """A field that holds the primary key of a row of another model. `author_id` makes the relation
     `author`.
@@ -147,6 +186,8 @@ class ForeignKeyField(Field):
 
     to: Any = None
     on_delete: OnDelete = "restrict"
+    # The name of the way back, on the model it refers to.
+    related_name: str = ""
     module: str = ""
 
     def bind(self, name: str, model: str, module: str) -> Field:
@@ -163,6 +204,17 @@ class ForeignKeyField(Field):
     @property
     def relation(self) -> str:
         return self.name.removesuffix("_id")
+
+    @property
+    def many(self) -> bool:
+        return False
+
+    def hops(self) -> tuple[Hop, ...]:
+        """The one join to its target."""
+        from swift.models.relations import Hop
+
+        target = self.target()._meta
+        return (Hop(target, self.name, target.pk.name),)
 
     def target(self) -> type[Model]:
         """The model it refers to. A name is looked up where the field was declared, on first use."""

@@ -11,7 +11,7 @@ checks, and so does the same without annotations.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, TypeVar, Unpack, overload
@@ -23,27 +23,38 @@ from swift.engines.schema import OnDelete
 from swift.models import field
 from swift.models.errors import ModelError
 from swift.models.field import Field, ForeignKeyField, Options
+from swift.models.manyfield import ManyField
+from swift.models.uuid7 import uuid7
 
 __all__ = [
     "ArrayField",
     "BigIntegerField",
     "BinaryField",
     "BoolField",
+    "ChoiceField",
     "DateField",
     "DateTimeField",
     "DecimalField",
     "EmailField",
     "EnumField",
     "Field",
+    "FilePathField",
     "FloatField",
     "ForeignKey",
     "IDField",
     "IntegerField",
     "JSONField",
+    "ManyToManyField",
+    "MoneyField",
+    "OneToOneField",
+    "PositiveIntegerField",
     "Related",
+    "SlugField",
+    "SmallIntegerField",
     "StringField",
     "TextField",
     "TimeField",
+    "URLField",
     "UUIDField",
 ]
 
@@ -56,6 +67,10 @@ UNSET: Any = msgspec.NODEFAULT
 
 # Something@host.tld with no spaces: what is beyond that only a letter to the address can tell.
 EMAIL = r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$"
+SLUG = r"^[-a-zA-Z0-9_]+\Z"
+URL = r"^https?://[^\s/?#@]+([/?#]\S*)?\Z"
+# Neither absolute nor out of its directory, on any system.
+FILE_PATH = r"^(?!/)(?!(?:.*/)?\.\.?(?:/|\Z))[^\0\\:]+(?<!/)\Z"
 
 
 def limits(**given: Any) -> dict[str, Any]:
@@ -299,8 +314,134 @@ def UUIDField(*, null: No = False, default: UUID = UNSET, **options: Unpack[Opti
 @overload
 def UUIDField(*, null: Yes, default: UUID | None = UNSET, **options: Unpack[Options]) -> UUID | None: ...
 def UUIDField(*, null: bool = False, default: Any = UNSET, **options: Unpack[Options]) -> Any:
-    """A UUID; `default_factory=uuid.uuid4` makes one for each object."""
+    """A UUID. A primary key makes itself for each object, in the order of time (version 7, RFC 9562 §5.7);
+    `default_factory=uuid.uuid4` makes random ones.
+    """
+    if options.get("primary_key") and default is UNSET and "default_factory" not in options:
+        options["default_factory"] = uuid7
     return Field("uuid", UUID, null=null, default=default, **options)
+
+
+@overload
+def SmallIntegerField(
+    *, null: No = False, default: int = UNSET, ge: int | None = None, le: int | None = None,
+    **options: Unpack[Options],
+) -> int: ...  # fmt: skip
+@overload
+def SmallIntegerField(
+    *, null: Yes, default: int | None = UNSET, ge: int | None = None, le: int | None = None,
+    **options: Unpack[Options],
+) -> int | None: ...  # fmt: skip
+def SmallIntegerField(
+    *, null: bool = False, default: Any = UNSET, ge: int | None = None, le: int | None = None,
+    **options: Unpack[Options],
+) -> Any:  # fmt: skip
+    """An integer of 16 bits."""
+    rules = number_limits(ge, None, le, None, None, 16)
+    return Field("integer", int, null=null, default=default, limits=rules, bits=16, **options)
+
+
+@overload
+def PositiveIntegerField(
+    *, null: No = False, default: int = UNSET, le: int | None = None, big: bool = False,
+    **options: Unpack[Options],
+) -> int: ...  # fmt: skip
+@overload
+def PositiveIntegerField(
+    *, null: Yes, default: int | None = UNSET, le: int | None = None, big: bool = False,
+    **options: Unpack[Options],
+) -> int | None: ...  # fmt: skip
+def PositiveIntegerField(
+    *, null: bool = False, default: Any = UNSET, le: int | None = None, big: bool = False,
+    **options: Unpack[Options],
+) -> Any:  # fmt: skip
+    """An integer of 32 bits (`big`: 64) that is not negative, by a check of the database too."""
+    rules = number_limits(0, None, le, None, None, 64 if big else 32)
+    kind: Literal["integer", "bigint"] = "bigint" if big else "integer"
+    return Field(kind, int, null=null, default=default, limits=rules, least=0, **options)
+
+
+@overload
+def MoneyField(
+    *, max_digits: int = 19, decimal_places: int = 2, null: No = False, default: Decimal = UNSET,
+    **options: Unpack[Options],
+) -> Decimal: ...  # fmt: skip
+@overload
+def MoneyField(
+    *, max_digits: int = 19, decimal_places: int = 2, null: Yes, default: Decimal | None = UNSET,
+    **options: Unpack[Options],
+) -> Decimal | None: ...  # fmt: skip
+def MoneyField(
+    *, max_digits: int = 19, decimal_places: int = 2, null: bool = False, default: Any = UNSET,
+    **options: Unpack[Options],
+) -> Any:  # fmt: skip
+    """An exact amount, never a float: a decimal of two places by default. The currency is a field of its own."""
+    made: Any = DecimalField
+    return made(
+        max_digits=max_digits, decimal_places=decimal_places, null=null, default=default, **options
+    )  # fmt: skip
+
+
+@overload
+def SlugField(
+    *, max_length: int = 100, null: No = False, default: str = UNSET, **options: Unpack[Options]
+) -> str: ...
+@overload
+def SlugField(
+    *, max_length: int = 100, null: Yes, default: str | None = UNSET, **options: Unpack[Options]
+) -> str | None: ...
+def SlugField(
+    *, max_length: int = 100, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
+) -> Any:
+    """Letters, digits, `-` and `_` of ASCII, as stands in a URL."""
+    rules = limits(max_length=max_length, pattern=SLUG)
+    return Field("string", str, null=null, default=default, max_length=max_length, limits=rules, **options)
+
+
+@overload
+def URLField(
+    *, max_length: int = 2000, null: No = False, default: str = UNSET, **options: Unpack[Options]
+) -> str: ...
+@overload
+def URLField(
+    *, max_length: int = 2000, null: Yes, default: str | None = UNSET, **options: Unpack[Options]
+) -> str | None: ...
+def URLField(
+    *, max_length: int = 2000, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
+) -> Any:
+    """An absolute http or https URL, by its form."""
+    rules = limits(max_length=max_length, pattern=URL)
+    return Field("string", str, null=null, default=default, max_length=max_length, limits=rules, **options)
+
+
+@overload
+def FilePathField(
+    *, max_length: int = 255, null: No = False, default: str = UNSET, **options: Unpack[Options]
+) -> str: ...
+@overload
+def FilePathField(
+    *, max_length: int = 255, null: Yes, default: str | None = UNSET, **options: Unpack[Options]
+) -> str | None: ...
+def FilePathField(
+    *, max_length: int = 255, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
+) -> Any:
+    """The path of a stored file below some directory: relative, with `/`, and never leading out by `..`."""
+    rules = limits(max_length=max_length, pattern=FILE_PATH)
+    return Field("string", str, null=null, default=default, max_length=max_length, limits=rules, **options)
+
+
+def ChoiceField(
+    choices: Sequence[Any], *, null: bool = False, default: Any = UNSET, **options: Unpack[Options]
+) -> Any:
+    """One of a few texts or integers, given as values or (value, title) pairs. See EnumField for an Enum."""
+    values = tuple(item[0] if isinstance(item, tuple) else item for item in choices)
+    if not values or len({type(value) for value in values}) != 1 or type(values[0]) not in (str, int):
+        raise ModelError("ChoiceField: its choices are all texts or all integers, and at least one.")
+    made: Any = Literal[values]
+    if type(values[0]) is str:
+        length = max(20, *map(len, values))
+        return Field("string", made, null=null, default=default, choices=values, max_length=length, **options)
+    return Field("bigint", made, null=null, default=default, choices=values, **options)
 
 
 def JSONField(
@@ -373,14 +514,57 @@ def ForeignKey(
     db_column: str = "",
     read_only: bool = False,
     description: str | None = None,
+    related_name: str = "",
+    db_comment: str | None = None,
 ) -> Any:
     """The primary key of a row of `to`: a model, its name (found where this is declared), or a function of
     it.
 
     Declared under the column's name: `author_id: int = fields.ForeignKey(User)` adds the relation
     `author`, to query through (`author__name="Ann"`) and to load (`select_related("author")`).
+    `related_name="books"` gives the author `books`, the way back; `{model}` in it is the model's own name.
     """
     return ForeignKeyField(
         "bigint", int, null=null, default=default, index=index, unique=unique, primary_key=primary_key,
         db_column=db_column, read_only=read_only, description=description, to=to, on_delete=on_delete,
+        related_name=related_name, db_comment=db_comment,
     )  # fmt: skip
+
+
+def OneToOneField(
+    to: type[Any] | str | Callable[[], type[Any]],
+    *,
+    on_delete: OnDelete = "restrict",
+    null: bool = False,
+    default: Any = UNSET,
+    primary_key: bool = False,
+    db_column: str = "",
+    read_only: bool = False,
+    description: str | None = None,
+    related_name: str = "",
+    db_comment: str | None = None,
+) -> Any:
+    """A ForeignKey no two rows share: the way back is one object, or None."""
+    return ForeignKey(
+        to, on_delete=on_delete, null=null, default=default, index=False, unique=True,
+        primary_key=primary_key, db_column=db_column, read_only=read_only, description=description,
+        related_name=related_name, db_comment=db_comment,
+    )  # fmt: skip
+
+
+def ManyToManyField(
+    to: type[Any] | str | Callable[[], type[Any]],
+    *,
+    related_name: str = "",
+    through: type[Any] | str | Callable[[], type[Any]] | None = None,
+    through_fields: tuple[str, str] | None = None,
+    db_table: str = "",
+) -> Any:
+    """Objects of `to`, each of which may belong to many: `tags: Many[Tag] = fields.ManyToManyField(Tag)`.
+
+    The rows between are of a table of their own (`db_table`), or of a model that is declared and has more to
+    say (`through`).
+    """
+    return ManyField(
+        to, related_name=related_name, through=through, through_fields=through_fields, db_table=db_table
+    )

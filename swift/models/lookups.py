@@ -20,6 +20,7 @@ from swift.models.field import Field, ForeignKeyField
 
 if TYPE_CHECKING:
     from swift.models.options import Options
+    from swift.models.relations import Link
 
 TEXT: frozenset[Kind] = frozenset({"string", "text"})
 ORDERED: frozenset[Kind] = frozenset(
@@ -47,7 +48,9 @@ TEXT_LOOKUPS = frozenset(
     }
 )  # fmt: skip
 ORDER_LOOKUPS = frozenset({"gt", "gte", "lt", "lte", "range"})
-JSON_LOOKUPS = frozenset({"overlap", "has_key"})
+# Lookups of JSON that compare with a list.
+LIST_LOOKUPS = frozenset({"overlap", "contains_all"})
+JSON_LOOKUPS = LIST_LOOKUPS | {"has_key", "has_item", "length"}
 LOOKUPS = TEXT_LOOKUPS | ORDER_LOOKUPS | JSON_LOOKUPS | {"exact", "ne", "in", "isnull"}
 
 PARTS: dict[str, Kind] = {
@@ -72,24 +75,25 @@ SCALARS = frozenset({int, str, float, bool, bytes, Decimal, datetime, date, time
 
 def path(
     name: str,
-    joins: tuple[ForeignKeyField, ...],
+    joins: tuple[Link, ...],
     field: Field | None,
     parts: tuple[str, ...],
     json: tuple[str | int, ...] | None,
     operator: str,
     kind: Kind | None,
+    whole: bool = False,
 ) -> Path:
-    plain = operator not in ("isnull", "in", "range", "overlap")
-    return Path(name, joins, field, parts, json, operator, kind, plain, (name, VALUE))
+    plain = operator not in ("isnull", "in", "range", *LIST_LOOKUPS)
+    return Path(name, joins, field, parts, json, operator, kind, plain, (name, VALUE), whole)
 
 
 class Path(NamedTuple):
-    """What a name means: the foreign keys to follow, the field at the end, what is taken of it, how it
+    """What a name means: the relations to follow, the field at the end, what is taken of it, how it
     compares.
     """
 
     name: str
-    joins: tuple[ForeignKeyField, ...]
+    joins: tuple[Link, ...]
     field: Field | None
     parts: tuple[str, ...]
     json: tuple[str | int, ...] | None
@@ -98,6 +102,8 @@ class Path(NamedTuple):
     # Whether a value simply takes part as it is, and the leaf that says so.
     plain: bool
     as_value: Leaf
+    # Whether it ends at a relation found backwards: what is compared are the keys at its end.
+    whole: bool = False
 
     @property
     def label(self) -> str:
@@ -124,7 +130,7 @@ class Path(NamedTuple):
         if operator == "range":
             low, high = self.ends(value)
             return (self.name, RANGE), (low, high)
-        if operator == "overlap":
+        if operator in LIST_LOOKUPS:
             return (self.name, VALUE), (list(value),)
         if hasattr(value, "_meta"):
             return (self.name, VALUE), (key_of(value, self.name),)
@@ -169,7 +175,7 @@ def resolve(options: Options, name: str) -> Path:
 
 
 def walk(options: Options, name: str) -> Path:
-    joins, field, rest = follow(options, name.split("__"), name)
+    joins, field, rest, whole = follow(options, name.split("__"), name)
     kind: Kind | None = field.kind
     if kind == "json":
         return json_path(name, joins, field, rest)
@@ -181,34 +187,37 @@ def walk(options: Options, name: str) -> Path:
     if operator not in LOOKUPS or rest:
         refuse(options, name, field, operator if operator not in LOOKUPS else rest[0])
     allowed(name, field, kind, operator)
-    return path(name, joins, field, tuple(parts), None, operator, kind)
+    return path(name, joins, field, tuple(parts), None, operator, kind, whole)
 
 
-def follow(
-    options: Options, steps: list[str], name: str
-) -> tuple[tuple[ForeignKeyField, ...], Field, list[str]]:
+def follow(options: Options, steps: list[str], name: str) -> tuple[tuple[Link, ...], Field, list[str], bool]:
     """Through the relations at the head of a name to a field; what is left are parts and a lookup."""
-    joins: list[ForeignKeyField] = []
+    joins: list[Link] = []
     while True:
         step = steps.pop(0)
-        relation = options.relations.get(step)
+        relation = None if step in options.fields else options.link(step)
         if relation is None:
-            return tuple(joins), options.field(step), steps
+            return tuple(joins), options.field(step), steps, False
         target = relation.target()._meta
-        if not steps or (
-            steps[0] not in target.fields and steps[0] not in target.relations and steps[0] != "pk"
-        ):
+        if not steps or (steps[0] != "pk" and steps[0] not in target.fields and not target.link(steps[0])):
             if steps and steps[0] not in LOOKUPS:
                 target.field(steps[0])
-            return tuple(joins), relation, steps
-        if target.field(steps[0]).primary_key and steps[0] not in target.relations:
+            if isinstance(relation, ForeignKeyField):
+                return tuple(joins), relation, steps, False
+            return (*joins, relation), target.pk, steps, True
+        if (
+            isinstance(relation, ForeignKeyField)
+            and not target.scopes
+            and (steps[0] == "pk" or steps[0] in target.fields)
+            and target.field(steps[0]).primary_key
+        ):
             # The key at the other end stands in our own column.
-            return tuple(joins), relation, steps[1:]
+            return tuple(joins), relation, steps[1:], False
         joins.append(relation)
         options = target
 
 
-def json_path(name: str, joins: tuple[ForeignKeyField, ...], field: Field, rest: list[str]) -> Path:
+def json_path(name: str, joins: tuple[Link, ...], field: Field, rest: list[str]) -> Path:
     """Names inside JSON are whatever they are; only a last step that is a lookup is taken for one."""
     operator = "exact"
     if rest and rest[-1] in LOOKUPS:

@@ -18,7 +18,9 @@ from swift.models import errors
 from swift.models.errors import ModelError
 from swift.models.field import Field, ForeignKeyField, Related
 from swift.models.manager import DefaultManager, Manager
-from swift.models.options import Options
+from swift.models.manyfield import ManyField
+from swift.models.options import INHERITED, Options
+from swift.models.relations import declare_reverse
 
 if TYPE_CHECKING:
     from swift.engines.metadata import Columns
@@ -36,19 +38,27 @@ class ModelMeta(msgspec.StructMeta):
         module = namespace.get("__module__", "")
         own = own_fields(name, namespace, module)
         inherited: dict[str, Field] = {}
+        many: dict[str, ManyField] = {}
         for parent in reversed(parents):
             inherited.update(getattr(getattr(parent, "_meta", None), "fields", {}))
+            many.update(getattr(getattr(parent, "_meta", None), "many", {}))
+        many.update({key: value for key, value in namespace.items() if isinstance(value, ManyField)})
         fields = {key: field.bind(key, name, module) for key, field in inherited.items() if key not in own}
         fields.update(own)
         settle_keys(fields, namespace)
-        options = Options(name, fields, meta_of(namespace, parents))
+        meta = meta_of(namespace, parents)
+        if not meta.get("abstract") and (owned := fields.get(meta.get("tenant_field", ""))) is not None:
+            owned.auto, owned.read_only = "tenant", True
+        options = Options(name, fields, meta)
         refuse_taken_names(name, own)
 
         annotations = {key: note for key, note in annotations_of(namespace).items() if is_class_var(note)}
-        check_annotations(name, namespace, own, fields)
+        check_annotations(name, namespace, own, fields, many)
         for key in ("Meta", "__annotate__", "__annotate_func__"):
             namespace.pop(key, None)
-        for key in [key for key, value in namespace.items() if key in own or isinstance(value, Related)]:
+        for key in [
+            key for key, value in namespace.items() if key in own or isinstance(value, (Related, ManyField))
+        ]:
             del namespace[key]
         # An abstract model is a Struct of nothing, so that a model may inherit from several.
         for key, field in () if options.abstract else fields.items():
@@ -61,9 +71,14 @@ class ModelMeta(msgspec.StructMeta):
             namespace[relation] = Relation(field)
         config.setdefault("kw_only", True)
         config.setdefault("dict", True)
-        model = super().__new__(mcls, name, bases, namespace, **config)
+        model: Any = super().__new__(mcls, name, bases, namespace, **config)
         finish(model, options, namespace)
-        return model
+        options.many = {
+            key: value if options.abstract else value.bind(key, model) for key, value in many.items()
+        }
+        if not options.abstract:
+            declare_reverse(model)
+        return model  # type: ignore[no-any-return]
 
     @property
     def c(cls) -> Columns:
@@ -95,10 +110,16 @@ def is_class_var(note: Any) -> bool:
 
 
 def check_annotations(
-    model: str, namespace: dict[str, Any], own: dict[str, Field], fields: dict[str, Field]
+    model: str,
+    namespace: dict[str, Any],
+    own: dict[str, Field],
+    fields: dict[str, Field],
+    many: dict[str, ManyField],
 ) -> None:
     """An annotation alone declares nothing, unless it tells the type of a relation."""
     relations = {field.relation for field in fields.values() if isinstance(field, ForeignKeyField)}
+    relations.update(many)
+    relations.update(key for key, value in namespace.items() if isinstance(value, Related))
     for key, note in annotations_of(namespace).items():
         if key not in own and key not in relations and not is_class_var(note):
             raise ModelError(
@@ -136,14 +157,13 @@ def settle_keys(fields: dict[str, Field], namespace: dict[str, Any]) -> None:
 
 
 def meta_of(namespace: dict[str, Any], parents: list[ModelMeta]) -> dict[str, Any]:
-    """The options of the class body's Meta; ordering and constraints of abstract parents where it has
-    none.
-    """
+    """The options of the class body's Meta, and those of abstract parents where it has none."""
     found: dict[str, Any] = {}
     for parent in reversed(parents):
         options = getattr(parent, "_meta", None)
         if options is not None:
-            found["ordering"] = options.ordering
+            inherited = INHERITED if options.abstract else ("ordering",)
+            found.update({key: options.meta[key] for key in inherited if key in options.meta})
     meta = namespace.get("Meta")
     if meta is not None:
         for holder in reversed(meta.__mro__[:-1]):
@@ -165,12 +185,18 @@ def refuse_taken_names(model: str, own: dict[str, Field]) -> None:
 
 def finish(model: Any, options: Options, namespace: dict[str, Any]) -> None:
     options.model = model
+    options.hooks = frozenset(
+        name for name in HOOKS if getattr(model, name) is not getattr(Model, name, None)
+    )
     options.json_names = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
     model._meta = options
     where = {"__module__": model.__module__, "__qualname__": f"{model.__qualname__}.DoesNotExist"}
     model.DoesNotExist = type("DoesNotExist", (errors.DoesNotExist,), where)
     where = {"__module__": model.__module__, "__qualname__": f"{model.__qualname__}.MultipleObjectsReturned"}
     model.MultipleObjectsReturned = type("MultipleObjectsReturned", (errors.MultipleObjectsReturned,), where)
+
+
+HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 
 
 class Relation:
@@ -213,7 +239,24 @@ class Model(msgspec.Struct, metaclass=ModelMeta, kw_only=True, dict=True):
 
     async def delete(self, *, using: Database | None = None) -> bool:
         """Delete the row; whether there was one."""
-        return await type(self).objects.using(using).filter(pk=self.pk).delete() > 0
+        from swift.models.saving import delete
+
+        return await delete(self, using)
+
+    # Hooks: a model overrides them, with `def` or `async def`. One that raises undoes the change. Queries
+    # that change many rows at once (update, delete, bulk_update) have no objects and run none.
+
+    def before_save(self, *, created: bool) -> Any:
+        """Called before the object is inserted (`created`) or updated."""
+
+    def after_save(self, *, created: bool) -> Any:
+        """Called when it has been."""
+
+    def before_delete(self) -> Any:
+        """Called before `delete()` deletes it."""
+
+    def after_delete(self) -> Any:
+        """Called when it has."""
 
     async def refresh(self, *, using: Database | None = None) -> Self:
         """Read the row again into this object. Raises DoesNotExist."""

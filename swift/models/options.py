@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from swift.engines.schema import Check, Column, Index, Table, Unique
 from swift.models.errors import FieldError, ModelError
 from swift.models.field import Field, ForeignKeyField
+from swift.models.relations import Link, ManyToMany, Reverse, attach_waiting
+from swift.models.scopes import rules_of
 
 if TYPE_CHECKING:
     from swift.models.lookups import Path
+    from swift.models.manyfield import ManyField
     from swift.models.model import Model
 
-META = ("db_table", "schema", "ordering", "indexes", "constraints", "abstract", "verbose_name")
+META = (
+    "db_table",
+    "schema",
+    "ordering",
+    "indexes",
+    "constraints",
+    "abstract",
+    "verbose_name",
+    "comment",
+    "soft_delete",
+    "tenant_field",
+)
+# What an abstract model gives to its heirs.
+INHERITED = ("ordering", "indexes", "constraints", "soft_delete", "tenant_field", "schema")
 # Names of paths and lookups kept resolved per model. Programs use few; data in names must not grow it for
 # ever.
 MAX_RESOLVED = 2048
@@ -38,6 +54,11 @@ class Options:
         self.relations: dict[str, ForeignKeyField] = {
             field.relation: field for field in fields.values() if isinstance(field, ForeignKeyField)
         }
+        # What others' foreign keys and many-to-many relations add: names to links.
+        self.reverse: dict[str, Reverse | ManyToMany] = {}
+        self.many: dict[str, ManyField] = {}
+        # Attempts to attach relations to models that were not known yet.
+        self.waiting: list[Callable[[], bool]] = []
         self.columns: dict[str, Column] = {}
         self.json_names: dict[str, str] = {}
         self.resolved: dict[str, Path] = {}
@@ -50,7 +71,18 @@ class Options:
         self.names_without_pk = tuple(key for key, field in self.fields.items() if not field.primary_key)
         # The fields that are set on creating or saving.
         self.stamped = tuple(key for key, field in self.fields.items() if field.auto in ("create", "update"))
+        self.meta = dict(meta)
+        self.scopes = () if self.abstract else rules_of(meta)
+        self.soft_delete: str | None = meta.get("soft_delete")
+        self.tenant_field: str | None = meta.get("tenant_field")
+        self.validated = tuple(key for key, field in self.fields.items() if field.validators)
+        # The hooks that the model has.
+        self.hooks: frozenset[str] = frozenset()
+        # What the database fills in where an object does not say it.
+        self.given_by_database = tuple(key for key, field in self.fields.items() if field.db_default)
         if not self.abstract:
+            for rule in self.scopes:
+                self.field(rule.field)
             self._pk = self.find_primary_key()
             self.table = self.make_table(meta)
             self.check_ordering()
@@ -60,7 +92,26 @@ class Options:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The table, and those of its many-to-many relations that no model declares."""
-        return (self.table,)
+        between = (field.through() for field in self.many.values() if field.is_automatic)
+        return (self.table, *(model._meta.table for model in between))
+
+    @property
+    def snake_name(self) -> str:
+        return snake_case(self.name)
+
+    def link(self, name: str) -> Link | None:
+        """The relation of that name, forwards or backwards."""
+        found: Link | None = self.relations.get(name) or self.reverse.get(name)
+        if found is None and name not in self.fields:
+            attach_waiting()
+            found = self.reverse.get(name)
+        return found
+
+    @property
+    def links(self) -> list[str]:
+        """The names of all relations."""
+        attach_waiting()
+        return [*self.relations, *self.reverse]
 
     def __repr__(self) -> str:
         return f"<Options of {self.name}>"
@@ -94,10 +145,20 @@ class Options:
             if isinstance(item, Unique)
         )
         checks = tuple(item for item in constraints if isinstance(item, Check))
-        if len(uniques) + len(checks) != len(constraints):
+        if any(not isinstance(item, (Unique, Check)) for item in constraints):
             raise ModelError(f"{self.name}.Meta.constraints holds Unique(...) and Check(...) only.")
+        checks += tuple(
+            Check(field.check, name=f"{self.columns[name].name}_valid")
+            for name, field in self.fields.items()
+            if field.check
+        )
+        checks += tuple(
+            Check(f"{column.name} >= {column.least}", name=f"{column.name}_least")
+            for column in self.columns.values()
+            if column.least is not None
+        )
         indexes = tuple(
-            Index(*self.column_names(item.fields), name=item.name, unique=item.unique)
+            Index(*self.column_names(item.fields), name=item.name, unique=item.unique, where=item.where)
             for item in meta.get("indexes", ())
         )
         return Table(
@@ -107,10 +168,15 @@ class Options:
             indexes=indexes,
             uniques=uniques,
             checks=checks,
+            comment=meta.get("comment"),
         )
 
     def column_names(self, names: tuple[str, ...]) -> list[str]:
-        return [self.columns[self.field(name).name].name for name in names]
+        """The columns of fields; a `-` before a name stays."""
+        return [
+            name[: len(name) - len(name.lstrip("-"))] + self.columns[self.field(name.lstrip("-")).name].name
+            for name in names
+        ]
 
     def check_ordering(self) -> None:
         for name in self.ordering:

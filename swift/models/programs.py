@@ -13,14 +13,14 @@ import msgspec
 
 from swift.engines import statements as st
 from swift.engines.database import Database
-from swift.models.building import Builder, chain
+from swift.models.building import Builder, Shared, chain
 from swift.models.errors import FieldError
 from swift.models.lookups import resolve
 from swift.models.rows import Decoder, object_decoder, value_decoder
 from swift.models.shape import PLAIN, Extras, Key
 
 if TYPE_CHECKING:
-    from swift.engines.schema import Kind
+    from swift.engines.schema import Column, Kind
     from swift.models.field import Field
     from swift.models.options import Options
 
@@ -41,23 +41,35 @@ def rows_as_they_are(rows: list[Any]) -> list[Any]:
     return rows
 
 
-def program(db: Database, statement: st.Statement, decode: Decoder = rows_as_they_are) -> Program:
+def program(
+    db: Database, statement: st.Statement, decode: Decoder = rows_as_they_are, shared: Shared | None = None
+) -> Program:
     compiled = db.engine.compile(statement)
-    return Program(compiled.command, compiled.bind, decode, isinstance(statement, st.AsJSON))
+    bind = compiled.bind
+    if shared is not None and shared.context:
+        bind = with_context(bind, tuple(reversed(shared.context)))
+    return Program(compiled.command, bind, decode, isinstance(statement, st.AsJSON))
+
+
+def with_context(bind: st.Bind, getters: tuple[Callable[[], Any], ...]) -> st.Bind:
+    """Values are followed by what the context of the execution says, such as whose rows are visible."""
+    return lambda values: bind((*values, *[get() for get in getters]))
 
 
 def select_program(db: Database, key: Key) -> Program:
     model, where, order, limited, offset, extras = key
     builder = Builder(model._meta)
     select = builder.select(where, order, limited, offset, extras)
-    return program(db, select, decoder(db, model._meta, builder, extras or PLAIN))
+    return program(db, select, decoder(db, model._meta, builder, extras or PLAIN), builder.shared)
 
 
 def decoder(db: Database, options: Options, builder: Builder, extras: Extras) -> Decoder:
     if extras.rows == "objects":
         chains = [chain(options, name) for name in extras.related]
         kinds = [(name, expression.kind) for name, expression in builder.annotations.items()]
-        return object_decoder(db.engine, options, chains, kinds)
+        if extras.via is not None:
+            kinds.append(("_near", extras.via.near_key().kind))
+        return object_decoder(db.engine, options, chains, kinds, extras.only)
     columns = []
     for name in extras.names:
         expression = builder.named(name)
@@ -84,21 +96,20 @@ def json_program(db: Database, key: Key) -> Program:
         extras.rows in ("objects", "dicts") and not (extras.distinct or extras.grouped)
     )
     config = model.__struct_config__
+    if extras is not None and extras.only:
+        plain = False
     if not plain or config.omit_defaults or config.tag is not None or config.array_like:
         return select_program(db, key)
     options: Options = model._meta
     builder = Builder(options)
     if extras is None or extras.rows == "objects":
         # What the encoder shows of an object: its fields, not what a query added to it.
-        shown = tuple(
-            st.Output(options.json_names[name], builder.column((), name)) for name in options.fields
-        )
-        select = builder.select(where, order, limited, offset, extras, shown)
+        select = builder.select(where, order, limited, offset, extras, tuple(builder.fields(())))
     else:
         select = builder.select(where, order, limited, offset, extras)
     if select.group or any(may_show_exponent(output.of) for output in select.outputs):
         return select_program(db, key)
-    return program(db, st.AsJSON(select))
+    return program(db, st.AsJSON(select), shared=builder.shared)
 
 
 # Python writes a Decimal whose first digit stands behind more zeros as 1E-7 (General Decimal Arithmetic,
@@ -119,7 +130,11 @@ def count_program(db: Database, key: Key) -> Program:
     builder = Builder(model._meta)
     distinct = extras is not None and (extras.distinct or extras.grouped)
     outputs = None if distinct else (st.Output("one", st.Constant(1)),)
-    return program(db, st.Count(builder.select(where, (), limited, offset, extras, outputs)))
+    if extras is not None and not distinct and any("__" in name for name in extras.names):
+        # A name may lead through a relation to many, which repeats rows.
+        outputs = None
+    select = builder.select(where, (), limited, offset, extras, outputs)
+    return program(db, st.Count(select), shared=builder.shared)
 
 
 def exists_program(db: Database, key: Key) -> Program:
@@ -129,14 +144,15 @@ def exists_program(db: Database, key: Key) -> Program:
     select = builder.select(where, () if not limited else order, limited, offset, extras, outputs)
     if not limited:
         select = msgspec.structs.replace(select, limit=st.Constant(1))
-    return program(db, select)
+    return program(db, select, shared=builder.shared)
 
 
 def delete_program(db: Database, key: Key) -> Program:
     model, where, order, limited, offset, extras = key
     options: Options = model._meta
-    condition, rows = affected(Builder(options), where, order, limited, offset, extras)
-    return program(db, st.Delete(options.table, condition, rows))
+    builder = Builder(options)
+    condition, rows = affected(builder, where, order, limited, offset, extras)
+    return program(db, st.Delete(options.table, condition, rows), shared=builder.shared)
 
 
 def update_program(db: Database, key: Key) -> Program:
@@ -155,7 +171,8 @@ def update_program(db: Database, key: Key) -> Program:
             )
         assigned.append((column, value))
     condition, rows = affected(builder, where, order, limited, offset, extras)
-    return program(db, st.Update(options.table, tuple(assigned), condition, rows))
+    statement = st.Update(options.table, tuple(assigned), condition, rows)
+    return program(db, statement, shared=builder.shared)
 
 
 # What a column takes from an expression without losing any of it, besides its own kind.
@@ -183,8 +200,9 @@ def rewrite_program(db: Database, key: tuple[Any, ...]) -> Program:
         for name in names
     )
     column = options.columns[options.pk.name]
-    where = st.Compare("exact", st.ColumnRef(0, column), (builder.param(column.kind, column),))
-    return program(db, st.Update(options.table, changes, where, returning=(column,)))
+    where = the_row(builder, column)
+    statement = st.Update(options.table, changes, where, returning=(column,))
+    return program(db, statement, shared=builder.shared)
 
 
 def resave_program(db: Database, key: tuple[Any, ...]) -> Program:
@@ -197,10 +215,18 @@ def resave_program(db: Database, key: tuple[Any, ...]) -> Program:
         for name in names
     )
     column = options.columns[options.pk.name]
-    where = st.Compare("exact", st.ColumnRef(0, column), (builder.param(column.kind, column),))
+    where = the_row(builder, column)
     returning = tuple(options.columns.values())
     statement = st.Update(options.table, changes, where, returning=returning)
-    return program(db, statement, object_decoder(db.engine, options))
+    return program(db, statement, object_decoder(db.engine, options), builder.shared)
+
+
+def the_row(builder: Builder, column: Column) -> st.Condition:
+    """The row with a key, if it is visible to this tenant."""
+    found: st.Condition = st.Compare("exact", st.ColumnRef(0, column), (builder.param(column.kind, column),))
+    builder.unscoped = ("deleted",)
+    scope = builder.scope(builder.options, 0)
+    return found if scope is None else st.And((found, scope))
 
 
 def affected(
@@ -208,8 +234,10 @@ def affected(
 ) -> tuple[st.Condition | None, st.Select | None]:
     """The rows a change is about: by condition where that is enough, else by the keys a select finds."""
     options = builder.options
-    key = st.Output("key", builder.column((), options.pk.name))
+    key = st.Output("key", st.ColumnRef(0, options.columns[options.pk.name]))
     select = builder.select(where, order if limited else (), limited, offset, extras, (key,))
+    if select.compound:
+        raise FieldError("Combined queries are read, not changed: change each of them.")
     simple = not (select.joins or limited or offset or select.having or select.distinct)
     if not simple:
         return None, select
@@ -218,7 +246,7 @@ def affected(
 
 def aggregate_program(db: Database, key: Key) -> Program:
     model, where, _, limited, offset, extras, aggregates = key
-    builder = Builder(model._meta)
+    builder = Builder(model._meta, repeats=True)
     if limited or offset or (extras is not None and (extras.distinct or extras.grouped)):
         raise FieldError(
             "aggregate() is taken over a whole query: not over a slice, distinct or grouped rows."
@@ -226,7 +254,7 @@ def aggregate_program(db: Database, key: Key) -> Program:
     outputs = tuple(st.Output(name, builder.expression(shape)) for name, shape in aggregates)
     select = builder.select(where, (), False, False, extras, outputs)
     columns = [(output.name, None, output.of.kind, True) for output in outputs]
-    return program(db, select, value_decoder(db.engine, "dicts", columns))
+    return program(db, select, value_decoder(db.engine, "dicts", columns), builder.shared)
 
 
 def insert_program(db: Database, key: tuple[Any, ...]) -> Program:
@@ -235,10 +263,15 @@ def insert_program(db: Database, key: tuple[Any, ...]) -> Program:
     options: Options = model._meta
     columns = tuple(options.columns[name] for name in names)
     conflict = None
+    shared = Shared()
     if updated is not None:
+        builder = Builder(options, shared)
+        builder.unscoped = ("deleted",)
         conflict = st.Conflict(
-            tuple(options.columns[name] for name in target), tuple(options.columns[name] for name in updated)
+            tuple(options.columns[name] for name in target),
+            tuple(options.columns[name] for name in updated),
+            builder.scope(options, 0),
         )
     returning = tuple(options.columns.values())
     statement = st.Insert(options.table, columns, returning, conflict)
-    return program(db, statement, object_decoder(db.engine, options))
+    return program(db, statement, object_decoder(db.engine, options), shared)

@@ -17,6 +17,7 @@ from swift.models.conditions import node_of
 from swift.models.errors import FieldError
 from swift.models.expressions import Expression, Q
 from swift.models.lookups import resolve
+from swift.models.prefetch import Prefetch, plan
 from swift.models.shape import PLAIN, Extras
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Query(msgspec.Struct, Generic[M], eq=False):
     _extra_values: tuple[Any, ...] = ()
     _db: Database | None = None
     _none: bool = False
+    _prefetch: tuple[Any, ...] = ()
 
     @property
     def model(self) -> type[M]:
@@ -231,17 +233,123 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         made._db = db
         return made
 
+    def prefetch_related(self, *relations: str | Prefetch) -> Self:
+        """Load related objects with one more query per relation: `prefetch_related("books__tags")` sets
+        `author.books` and each book's `tags`. Without names, forget what was asked for.
+        """
+        made = self.__copy__()
+        made._prefetch = (*self._prefetch, *relations) if relations else ()
+        plan(self._model._meta, made._prefetch)
+        return made
+
+    def only(self, *names: str) -> Self:
+        """Load these fields and the primary key; the others are UNSET, and saving leaves them alone."""
+        options = self._model._meta
+        wanted = {options.field(name).name for name in names} | {options.pk.name}
+        return self._with(only=tuple(name for name in options.names if name in wanted))
+
+    def defer(self, *names: str) -> Self:
+        """Load all fields but these; they are UNSET, and saving leaves them alone."""
+        options = self._model._meta
+        left = {options.field(name).name for name in names}
+        known = (self._extras or PLAIN).only or options.names
+        return self._with(only=tuple(name for name in known if name not in left or name == options.pk.name))
+
+    # Which rows are visible
+
+    def with_deleted(self) -> Self:
+        """Deleted objects of a SoftDelete model too."""
+        self._soft("with_deleted")
+        return self._unscope("deleted")
+
+    def only_deleted(self) -> Self:
+        """The deleted objects of a SoftDelete model."""
+        field = self._soft("only_deleted")
+        return self._unscope("deleted").filter(**{f"{field}__isnull": False})
+
+    def all_tenants(self) -> Self:
+        """Objects of every tenant: for administration, never for a request of one of them."""
+        if self._model._meta.tenant_field is None:
+            raise FieldError(f"{self._model.__name__} is not TenantScoped.")
+        return self._unscope("tenant")
+
+    def _unseen(self) -> Self:
+        """The deleted objects too, where there are any."""
+        return self._unscope("deleted") if self._model._meta.soft_delete else self
+
+    def _soft(self, what: str) -> str:
+        field = self._model._meta.soft_delete
+        if field is None:
+            raise FieldError(f"{what}(): {self._model.__name__} is no SoftDelete model.")
+        return field
+
+    def _unscope(self, rule: str) -> Self:
+        unscoped = (self._extras or PLAIN).unscoped
+        return self if rule in unscoped else self._with(unscoped=(*unscoped, rule))
+
+    # Several queries as one
+
+    def union(self, *others: Query[M], all: bool = False) -> Self:
+        """The rows of this query and of the others, each once (with `all`, as often as they come)."""
+        return self._combined("union all" if all else "union", others)
+
+    def intersection(self, *others: Query[M]) -> Self:
+        """The rows that are in all of them."""
+        return self._combined("intersection", others)
+
+    def difference(self, *others: Query[M]) -> Self:
+        """The rows of this query that are in none of the others."""
+        return self._combined("difference", others)
+
+    def _combined(self, operator: str, others: tuple[Query[M], ...]) -> Self:
+        parts: list[tuple[str, Any]] = []
+        values: tuple[Any, ...] = ()
+        queries: tuple[Query[M], ...] = (self, *others)
+        for query in queries:
+            extras = query._extras or PLAIN
+            if query._model is not self._model or extras.rows != "objects" or extras.annotations:
+                raise FieldError(
+                    f"{operator.split()[0]}() combines queries of {self._model.__name__} objects, without "
+                    "annotations or values(); those come after it."
+                )
+            shape, given = query.nested(ordered=query._limit is not None or query._offset is not None)
+            parts.append((operator, shape))
+            values += given
+        made = type(self)(self._model)
+        made._db = self._db
+        made._prefetch = self._prefetch
+        unscoped = (self._extras or PLAIN).unscoped
+        made._extras = Extras(compound=tuple(parts), unscoped=unscoped)
+        made._extra_values = values
+        return made
+
+    def _arriving(self, link: Any, keys: list[Any]) -> Self:
+        """The objects that a many-to-many relation reaches from these keys, each with its `_near` one."""
+        made = self._with(via=link)
+        compound = bool((self._extras or PLAIN).compound)
+        if compound:
+            raise FieldError("A combined query cannot be prefetched by a many-to-many relation.")
+        made._extra_values = (keys, *self._extra_values)
+        return made
+
     # As part of another
 
-    def subquery(self) -> tuple[Any, tuple[Any, ...]]:
-        """The shape of this query as the right side of `__in`, and its values."""
+    def nested(self, *, ordered: bool = False) -> tuple[Any, tuple[Any, ...]]:
+        """The shape of this query inside another, and its values."""
+        limited, offset = self._limit is not None, self._offset is not None
+        order = self._order if ordered or limited or offset else ()
+        shape = (self._model._meta, self._where, order, limited, offset, self._extras)
+        return shape, self._all_values()
+
+    def subquery(self, *, ordered: bool = False) -> tuple[Any, tuple[Any, ...]]:
+        """The shape of this query as one column inside another, and its values."""
         extras = self._extras or PLAIN
         if extras.rows == "objects":
             extras = msgspec.structs.replace(extras, rows="tuples", names=("pk",))
         if len(extras.names) != 1:
             raise FieldError("`in` takes a query of one column: give it `.values_list(name)`.")
         limited, offset = self._limit is not None, self._offset is not None
-        order = self._order if limited or offset else ()
+        order = self._order if ordered or limited or offset else ()
         shape = (self._model._meta, self._where, order, limited, offset, extras)
         return shape, self._all_values()
 

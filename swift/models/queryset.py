@@ -8,13 +8,15 @@ rows are decoded.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 import msgspec
 
-from swift.engines.database import database
+from swift.engines.database import Database, database
 from swift.models.errors import FieldError
 from swift.models.expressions import Aggregate
+from swift.models.prefetch import load, plan
 from swift.models.programs import (
     Program,
     aggregate_program,
@@ -56,7 +58,14 @@ class QuerySet(Query[M], Generic[M], eq=False):
         db = database(self._db)
         program: Program = db.program(select_program, self._key())
         rows = await db.executor.fetch(program.command, program.bind(self._all_values()))
+        if self._prefetch:
+            return await self._prefetched(program.decode(rows), db)
         return program.decode(rows)
+
+    async def _prefetched(self, objects: list[Any], db: Database) -> list[Any]:
+        if objects and (self._extras is None or self._extras.rows == "objects"):
+            await load(objects, plan(self._model._meta, self._prefetch), db)
+        return objects
 
     # Reading
 
@@ -76,7 +85,10 @@ class QuerySet(Query[M], Generic[M], eq=False):
         program: Program = db.program(select_program, self._key())
         rows = db.executor.stream(program.command, program.bind(self._all_values()), size=size)
         async for part in rows:
-            yield program.decode(part)
+            objects = program.decode(part)
+            yield await self._prefetched(objects, db) if self._prefetch else objects
+
+    iterator = stream
 
     @overload
     def __getitem__(self, item: slice) -> Self: ...
@@ -122,6 +134,34 @@ class QuerySet(Query[M], Generic[M], eq=False):
     async def last(self) -> M | None:
         """The last object, as `first`."""
         return await self.reverse().first()
+
+    async def earliest(self, *names: str) -> M:
+        """The first object in the order of these fields. Raises the model's DoesNotExist."""
+        found = await self.order_by(*names).first()
+        if found is None:
+            raise self._model.DoesNotExist(f"No {self._model._meta.verbose_name} matches the query.")
+        return found
+
+    async def latest(self, *names: str) -> M:
+        """The last object in the order of these fields. Raises the model's DoesNotExist."""
+        found = await self.order_by(*names).last()
+        if found is None:
+            raise self._model.DoesNotExist(f"No {self._model._meta.verbose_name} matches the query.")
+        return found
+
+    async def in_bulk(self, keys: Iterable[Any] | None = None, *, field: str = "pk") -> dict[Any, M]:
+        """The objects by primary key (or another unique field), all or those of `keys`."""
+        found = self._model._meta.field(field)
+        if not (found.unique or found.primary_key):
+            raise FieldError(f"in_bulk(field={field!r}): {found.label} is not unique.")
+        query = self if keys is None else self.filter(**{f"{field}__in": list(keys)})
+        return {getattr(item, found.name): item for item in await query}
+
+    async def explain(self) -> str:
+        """How the database runs the query, in its own words."""
+        db = database(self._db)
+        program: Program = db.program(select_program, self._key())
+        return await db.explain(program.command, program.bind(self._all_values()))
 
     async def count(self) -> int:
         """How many rows there are."""
@@ -175,7 +215,10 @@ class QuerySet(Query[M], Generic[M], eq=False):
                 (page.command, page.bind(sliced._all_values())),
             )
         )
-        return counts[0][0], rows[0][0] if page.is_json else page.decode(rows)
+        if page.is_json:
+            return counts[0][0], rows[0][0]
+        objects = page.decode(rows)
+        return counts[0][0], await self._prefetched(objects, db) if self._prefetch else objects
 
     # Other forms of rows
 
@@ -223,12 +266,24 @@ class QuerySet(Query[M], Generic[M], eq=False):
         return await create(self, values)
 
     async def bulk_create(
-        self, objects: Iterable[M | Mapping[str, Any]], *, ignore_conflicts: bool = False
+        self,
+        objects: Iterable[M | Mapping[str, Any]],
+        *,
+        ignore_conflicts: bool = False,
+        on_conflict: Literal["", "ignore", "update"] = "",
+        conflict: Iterable[str] = (),
+        update: Iterable[str] | None = None,
     ) -> list[M]:
-        """Insert many, all or none, in one trip. With `ignore_conflicts`, rows that clash are left out."""
+        """Insert many, all or none, in one trip.
+
+        With `on_conflict="ignore"` (or `ignore_conflicts`), rows that clash are left out. With `"update"`,
+        a row that clashes over the fields of `conflict` (the primary key) gets the new values of the fields
+        of `update` (all that are given).
+        """
         from swift.models.saving import bulk_create
 
-        return await bulk_create(self, objects, ignore_conflicts)
+        how = "ignore" if ignore_conflicts and not on_conflict else on_conflict
+        return await bulk_create(self, objects, how, conflict, update)
 
     async def bulk_update(self, objects: Iterable[M], fields: Iterable[str]) -> int:
         """Write these fields of objects that exist, all or none, in one trip; how many rows there were."""
@@ -274,7 +329,21 @@ class QuerySet(Query[M], Generic[M], eq=False):
         return await db.executor.execute(program.command, program.bind(values + self._all_values()))
 
     async def delete(self) -> int:
-        """Delete every row; how many there were. What depends on them goes as its `on_delete` says."""
+        """Delete every row; how many there were. What depends on them goes as its `on_delete` says.
+
+        Objects of a SoftDelete model are marked as deleted.
+        """
+        field = self._model._meta.soft_delete
+        if field is not None:
+            return await self.update(**{field: datetime.now(UTC)})
+        return await self.hard_delete()
+
+    async def restore(self) -> int:
+        """Undo the deletion of objects of a SoftDelete model; how many there were."""
+        return await self.only_deleted().update(**{self._soft("restore"): None})
+
+    async def hard_delete(self) -> int:
+        """Delete the rows themselves, of a SoftDelete model too."""
         if self._none:
             return 0
         db = database(self._db)

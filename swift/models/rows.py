@@ -22,8 +22,8 @@ from swift.models.field import Field
 
 if TYPE_CHECKING:
     from swift.engines.schema import Kind
-    from swift.models.field import ForeignKeyField
     from swift.models.options import Options
+    from swift.models.relations import Link
 
 Rows = list[Any]
 Decoder = Callable[[Rows], list[Any]]
@@ -55,10 +55,13 @@ class Writer:
     def field(self, field: Field, nullable: bool = False) -> str:
         return self.take(load_field(self.engine, field), field.null or nullable)
 
-    def object(self, options: Options, nullable: bool = False) -> str:
+    def object(self, options: Options, nullable: bool = False, only: tuple[str, ...] = ()) -> str:
         name = f"T{len(self.names)}"
         self.names[name] = options.model
-        fields = ", ".join(f"{key}={self.field(field, nullable)}" for key, field in options.fields.items())
+        loaded = {key: self.field(options.fields[key], nullable) for key in only or options.fields}
+        if only:
+            self.names["UNSET"] = msgspec.UNSET
+        fields = ", ".join(f"{key}={loaded.get(key, 'UNSET')}" for key in options.fields)
         return f"{name}({fields})"
 
     @property
@@ -85,16 +88,17 @@ def load_field(engine: Engine, field: Field) -> Loader | None:
 def object_decoder(
     engine: Engine,
     options: Options,
-    related: Iterable[tuple[ForeignKeyField, ...]] = (),
+    related: Iterable[tuple[Link, ...]] = (),
     annotations: Iterable[tuple[str, Kind | None]] = (),
+    only: tuple[str, ...] = (),
 ) -> Decoder:
     """Rows to objects of the model, with related objects and annotations set on them."""
     writer = Writer(engine)
-    made = writer.object(options)
+    made = writer.object(options, only=only)
     extras: list[str] = []
     variables: dict[tuple[str, ...], str] = {(): "o"}
     for chain in related:
-        path = tuple(field.relation for field in chain)
+        path = tuple(link.relation for link in chain)
         target = chain[-1].target()._meta
         key = f"c{writer.columns + list(target.fields).index(target.pk.name)}"
         variable = variables[path] = f"r{len(variables)}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from msgspec import UNSET
 
 from swift.engines.database import Database, database
-from swift.engines.errors import IntegrityError
+from swift.engines.errors import IntegrityError, InvalidValue
 from swift.models.errors import FieldError
 from swift.models.expressions import Expression
 from swift.models.programs import Program, insert_program, resave_program, rewrite_program
+from swift.models.scopes import current_tenant
 
 if TYPE_CHECKING:
     from swift.models.model import Model
@@ -38,6 +42,35 @@ def build(query: QuerySet[M], values: Mapping[str, Any]) -> M:
     return query._model(**given)
 
 
+def prepare(options: Options, item: Any, *, new: bool) -> None:
+    """Set the fields that set themselves; refuse what validators and the tenant refuse."""
+    stamp(options, item, new=new)
+    if options.tenant_field is not None:
+        belong(options, options.tenant_field, item)
+    for name in options.validated:
+        validate(options, name, getattr(item, name))
+
+
+def validate(options: Options, name: str, value: Any) -> None:
+    if value is None or value is UNSET or isinstance(value, Expression):
+        return
+    field = options.fields[name]
+    for validator in field.validators:
+        try:
+            validator(value)
+        except ValueError as error:
+            raise InvalidValue(f"{field.label}: {error}", name) from error
+
+
+def belong(options: Options, name: str, item: Any) -> None:
+    """A new object belongs to the current tenant; one of another is not written."""
+    key, own = current_tenant(), getattr(item, name)
+    if own is None or own is UNSET:
+        setattr(item, name, key)
+    elif own != key:
+        raise InvalidValue(f"{options.fields[name].label} is not the current tenant.", name)
+
+
 def stamp(options: Options, item: Any, *, new: bool) -> None:
     """Set the fields that set themselves."""
     now: datetime | None = None
@@ -50,9 +83,13 @@ def stamp(options: Options, item: Any, *, new: bool) -> None:
 
 def insert_names(options: Options, item: Any) -> tuple[str, ...]:
     """The fields an insert gives: all but a key the database is to count up."""
+    names = options.names
     if options.pk.auto == "id" and getattr(item, options.pk.name) is None:
-        return options.names_without_pk
-    return options.names
+        names = options.names_without_pk
+    if options.given_by_database:
+        left = [name for name in options.given_by_database if getattr(item, name) is None]
+        return tuple(name for name in names if name not in left)
+    return names
 
 
 def take(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -64,7 +101,7 @@ def take(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
 async def insert(db: Database, item: M) -> M:
     """Insert; the row as the database has it."""
     options = item._meta
-    stamp(options, item, new=True)
+    prepare(options, item, new=True)
     names = insert_names(options, item)
     program: Program = db.program(insert_program, (type(item), names, (), None))
     rows = await db.executor.fetch(program.command, program.bind(take(item, names)), writes=True)
@@ -72,7 +109,46 @@ async def insert(db: Database, item: M) -> M:
 
 
 async def create(query: QuerySet[M], values: Mapping[str, Any]) -> M:
-    return await insert(database(query._db), build(query, values))
+    db, item = database(query._db), build(query, values)
+    if not item._meta.hooks:
+        return await insert(db, item)
+    return await hooked(db, item, created=True, write=lambda: insert_into(db, item))
+
+
+async def insert_into(db: Database, item: M) -> M:
+    adopt(item, await insert(db, item))
+    return item
+
+
+async def hooked(db: Database, item: M, *, created: bool, write: Callable[[], Awaitable[M]]) -> M:
+    """A write between the object's hooks, in one transaction: a hook that raises undoes it."""
+    async with db.transaction():
+        await run_hook(item, "before_save", created=created)
+        made = await write()
+        await run_hook(item, "after_save", created=created)
+        return made
+
+
+async def run_hook(item: Model, name: str, **given: Any) -> None:
+    if name in item._meta.hooks:
+        answer = getattr(item, name)(**given)
+        if inspect.isawaitable(answer):
+            await answer
+
+
+async def delete(item: Model, using: Database | None) -> bool:
+    options, db = item._meta, database(using)
+    query = type(item).objects.using(db).filter(pk=item.pk)
+    if options.hooks:
+        async with db.transaction():
+            await run_hook(item, "before_delete")
+            gone = await query.delete() > 0
+            await run_hook(item, "after_delete")
+    else:
+        gone = await query.delete() > 0
+    if gone and options.soft_delete is not None:
+        setattr(item, options.soft_delete, datetime.now(UTC))
+    return gone
 
 
 def adopt(item: Any, fresh: Any) -> None:
@@ -81,18 +157,31 @@ def adopt(item: Any, fresh: Any) -> None:
 
 
 async def save(item: M, using: Database | None, only: list[str] | None) -> M:
-    options = item._meta
     db = database(using)
+    if not item._meta.hooks:
+        return await write(db, item, only)
+    created = only is None and item.pk is None
+    if only is None and not created:
+        created = not await type(item).objects.using(db)._unseen().filter(pk=item.pk).exists()
+    return await hooked(db, item, created=created, write=lambda: write(db, item, only))
+
+
+async def write(db: Database, item: M, only: list[str] | None) -> M:
+    options = item._meta
+    if only is None and any(getattr(item, name) is UNSET for name in options.names):
+        only = [name for name in options.names_without_pk if getattr(item, name) is not UNSET]
     if only is not None:
         await save_only(db, item, only)
         return item
     if options.pk.auto == "id" and item.pk is None:
         adopt(item, await insert(db, item))
         return item
-    stamp(options, item, new=True)
+    prepare(options, item, new=True)
     # One statement whether the row exists or not; what is set on creation only stays as it was.
     updated = tuple(name for name in options.names_without_pk if options.fields[name].auto != "create")
-    adopt(item, await put(db, item, options.names, (options.pk.name,), updated or (options.pk.name,)))
+    names = insert_names(options, item)
+    updated = tuple(name for name in updated if name in names)
+    adopt(item, await put(db, item, names, (options.pk.name,), updated or (options.pk.name,)))
     return item
 
 
@@ -101,12 +190,14 @@ async def put(
 ) -> M:
     program: Program = db.program(insert_program, (type(item), names, conflict, updated))
     rows = await db.executor.fetch(program.command, program.bind(take(item, names)), writes=True)
+    if not rows:  # the row in its way is another tenant's
+        raise gone(item)
     return program.decode(rows)[0]  # type: ignore[no-any-return]
 
 
 async def save_only(db: Database, item: M, only: Iterable[str]) -> None:
     options = item._meta
-    stamp(options, item, new=False)
+    prepare(options, item, new=False)
     names = [options.field(name).name for name in only]
     names += [name for name in options.stamped if options.fields[name].auto == "update" and name not in names]
     values = take(item, tuple(names))
@@ -130,10 +221,26 @@ def gone(item: Model) -> Exception:
 
 
 async def bulk_create(
-    query: QuerySet[M], objects: Iterable[M | Mapping[str, Any]], ignore_conflicts: bool
+    query: QuerySet[M],
+    objects: Iterable[M | Mapping[str, Any]],
+    on_conflict: Literal["", "ignore", "update"],
+    conflict: Iterable[str],
+    update: Iterable[str] | None,
 ) -> list[M]:
     db = database(query._db)
     options = query._model._meta
+    target = tuple(options.field(name).name for name in conflict)
+    if on_conflict == "update" and not target:
+        target = (options.pk.name,)
+    chosen = None if update is None else tuple(options.field(name).name for name in update)
+
+    def updated(names: tuple[str, ...]) -> tuple[str, ...] | None:
+        if on_conflict != "update":
+            return () if on_conflict == "ignore" else None
+        kept = [name for name in names if options.fields[name].auto != "create" and name != options.pk.name]
+        found = tuple(name for name in kept if name not in target) if chosen is None else chosen
+        return found or target[:1]
+
     groups: dict[tuple[str, ...], list[tuple[int, M]]] = {}
     count = 0
     for count, given in enumerate(objects, 1):
@@ -142,23 +249,45 @@ async def bulk_create(
             raise FieldError(
                 f"bulk_create takes {options.name} objects or mappings, not {type(item).__name__}."
             )
-        stamp(options, item, new=True)
+        if not options.hooks:
+            prepare(options, item, new=True)
         groups.setdefault(insert_names(options, item), []).append((count - 1, item))
-    if len(groups) > 1:
+    if options.hooks:
         async with db.transaction():
-            made = [await insert_group(db, names, group, ignore_conflicts) for names, group in groups.items()]
+            for group in groups.values():
+                for _, item in group:
+                    await run_hook(item, "before_save", created=True)
+                    prepare(options, item, new=True)
+            made = [
+                await insert_group(db, names, group, target, updated(names))
+                for names, group in groups.items()
+            ]
+            for pairs in made:
+                for _, item in pairs:
+                    await run_hook(item, "after_save", created=True)
+    elif len(groups) > 1:
+        async with db.transaction():
+            made = [
+                await insert_group(db, names, group, target, updated(names))
+                for names, group in groups.items()
+            ]
     else:
-        made = [await insert_group(db, names, group, ignore_conflicts) for names, group in groups.items()]
+        made = [
+            await insert_group(db, names, group, target, updated(names)) for names, group in groups.items()
+        ]
     results = dict(pair for group in made for pair in group)
     return [results[number] for number in range(count) if number in results]
 
 
 async def insert_group(
-    db: Database, names: tuple[str, ...], group: list[tuple[int, M]], ignore_conflicts: bool
+    db: Database,
+    names: tuple[str, ...],
+    group: list[tuple[int, M]],
+    target: tuple[str, ...],
+    updated: tuple[str, ...] | None,
 ) -> list[tuple[int, M]]:
     model = type(group[0][1])
-    updated: tuple[str, ...] | None = () if ignore_conflicts else None
-    program: Program = db.program(insert_program, (model, names, (), updated))
+    program: Program = db.program(insert_program, (model, names, target, updated))
     many = [program.bind(take(item, names)) for _, item in group]
     made: list[tuple[int, M]] = []
     for (number, item), rows in zip(
@@ -180,7 +309,7 @@ async def bulk_update(query: QuerySet[M], objects: Iterable[M], fields: Iterable
     if options.pk.name in names:
         raise FieldError(f"bulk_update cannot change the primary key `{options.pk.name}`.")
     for item in items:
-        stamp(options, item, new=False)
+        prepare(options, item, new=False)
     names += tuple(
         name for name in options.stamped if options.fields[name].auto == "update" and name not in names
     )
@@ -238,7 +367,7 @@ async def upsert(
 ) -> M:
     options = query._model._meta
     item = build(query, values)
-    stamp(options, item, new=True)
+    prepare(options, item, new=True)
     target = tuple(options.field(name).name for name in conflict)
     if update is None:
         given = [options.field(name).name for name in values]
@@ -256,6 +385,10 @@ def shaped_changes(options: Options, changes: Mapping[str, Any]) -> tuple[Change
     values: list[Any] = []
     for name, value in changes.items():
         key = options.field(name).name
+        if key == options.tenant_field:
+            raise FieldError(f"{options.name}.{key} says whose the object is, and is not changed.")
+        if key in options.validated:
+            validate(options, key, value)
         if isinstance(value, Expression):
             shape, given = value.shape(options)
             shapes.append((key, shape))

@@ -21,6 +21,14 @@ class Extras(msgspec.Struct, frozen=True, cache_hash=True):
     lock: Literal["", "update", "update nowait", "update skip locked"] = ""
     # Whether `names` came before the annotations and so are what aggregates are grouped by.
     grouped: bool = False
+    # The fields of objects that are loaded, where it is not all of them.
+    only: tuple[str, ...] = ()
+    # Rules of visibility that do not apply: "deleted", "tenant".
+    unscoped: tuple[str, ...] = ()
+    # (operator, shape of a query) for each query whose rows are combined.
+    compound: tuple[tuple[str, Any], ...] = ()
+    # The many-to-many relation by which prefetching arrives at the rows.
+    via: Any = None
 
 
 PLAIN = Extras()

@@ -104,9 +104,9 @@ class Planner:
             case st.Part():
                 return self.part(expression)
             case st.JSONPath():
-                found = self.path(expression)
+                reach = self.path(expression)
                 return lambda sources, values: (
-                    None if (value := found(sources, values)) is MISSING else encode_json(value).decode()
+                    None if (value := reach(sources, values)) is MISSING else encode_json(value).decode()
                 )
             case st.Call():
                 return self.call(expression)
@@ -115,7 +115,7 @@ class Planner:
                 return lambda sources, values: outer(sources.outer, values)  # type: ignore[attr-defined]
             case st.Scalar(select):
                 rows = self.tables.select(select, self.slots)
-                return lambda sources, values: found[0][0] if (found := rows(values, sources)) else None
+                return lambda sources, values: next((row[0] for row in rows(values, sources)), None)
             case st.Truth(condition):
                 return self.condition(condition)
             case st.Case():

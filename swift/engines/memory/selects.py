@@ -128,16 +128,16 @@ class Tables:
         name, unique = join.right.name, join.right.name == store.key
         matches: dict[Any, list[Any]] = {}
         if not unique:
-            for row in store:
-                matches.setdefault(row[name], []).append(row)
+            for other in store:
+                matches.setdefault(other[name], []).append(other)
         for scope in found:
             around = scope[join.left.source]
             key = None if around is None else around[join.left.column.name]
             if unique:
-                rows = [] if key is None or (row := store.rows.get(key)) is None else [row]
+                met = [] if key is None or key not in store.rows else [store.rows[key]]
             else:
-                rows = [] if key is None else matches.get(key, [])
-            wider = [Scope((*scope, row), scope.outer) for row in rows]
+                met = [] if key is None else matches.get(key, [])
+            wider = [Scope((*scope, one), scope.outer) for one in met]
             if on is not None:
                 wider = [one for one in wider if on(one, values)]
             yield from wider or [Scope((*scope, None), scope.outer)]

@@ -21,6 +21,7 @@ def spread(planner: Planner, window: st.Window) -> Spread:
     partition = [planner.expression(item) for item in window.partition]
     order = [(planner.expression(item.by), item.descending) for item in window.order]
     of = window.of
+    name: Any
     if isinstance(of, st.Aggregate):
         arguments = [] if of.of is None else [planner.expression(of.of)]
         test = None if of.where is None else planner.condition(of.where)
