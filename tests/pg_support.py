@@ -191,6 +191,7 @@ def _tied(command: list[str], signal_name: str) -> list[str]:
     return [setpriv, "--pdeathsig", signal_name, *command] if setpriv else command
 
 
+@functools.cache
 def _reachable(binaries: Path) -> Path:
     """`binaries`, or a copy where the servers' user may read them (a virtual environment under /root)."""
     try:
@@ -204,8 +205,13 @@ def _reachable(binaries: Path) -> Path:
     copy = Path(tempfile.mkdtemp(prefix="swiftpg-bin-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
-    shutil.copytree(binaries.parent, copy / "pg", symlinks=True)
-    return copy / "pg" / binaries.name
+    # A wheel's programs find their libraries beside the package: …/package/install/bin, …/package.libs.
+    install, package = binaries.parent, binaries.parent.parent
+    shutil.copytree(install, copy / package.name / install.name, symlinks=True)
+    libraries = package.parent / f"{package.name}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name)
+    return copy / package.name / install.name / binaries.name
 
 
 class Cluster:

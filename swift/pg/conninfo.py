@@ -11,6 +11,7 @@ libpq (PostgreSQL manual 32.1, 32.15 to 32.17), with these differences:
   `localhost` is taken.
 - Text is always UTF-8: `client_encoding` may say so or `auto`, and PGCLIENTENCODING is not read.
 - `gssencmode=require` is an error: GSSAPI authenticates here, TLS encrypts.
+- `sslcertmode=require` demands that there is a certificate to send; whether the server asked for it cannot be seen.
 - `sslmode=prefer` and `allow` fall back to the other way only before the client has answered an authentication request.
 """
 
