@@ -334,6 +334,49 @@ pg_status pg_numeric_read(const uint8_t *data, size_t length, pg_numeric *out) {
     return PG_OK;
 }
 
+bool pg_numeric_small(const pg_numeric *n, uint64_t *coefficient, int *digits) {
+    static const uint64_t TENS[19] = {1u,
+                                      10u,
+                                      100u,
+                                      1000u,
+                                      10000u,
+                                      100000u,
+                                      1000000u,
+                                      10000000u,
+                                      100000000u,
+                                      1000000000u,
+                                      10000000000u,
+                                      100000000000u,
+                                      1000000000000u,
+                                      10000000000000u,
+                                      100000000000000u,
+                                      1000000000000000u,
+                                      10000000000000000u,
+                                      100000000000000000u,
+                                      1000000000000000000u};
+    uint64_t value = 0;
+    int32_t shift;
+    uint16_t i;
+    if (n->sign != PG_NUMERIC_POSITIVE && n->sign != PG_NUMERIC_NEGATIVE) return false;
+    if (n->count > 4) return false;
+    for (i = 0; i < n->count; i++) value = value * 10000 + pg_load_u16(n->digits + 2 * i);
+    if (value) {
+        /* Decimal places the last group stands away from the last digit of the scale. */
+        shift = 4 * (n->weight - (n->count - 1)) + n->scale;
+        if (shift >= 0) {
+            if (shift > 18 || value > (TENS[18] - 1) / TENS[shift]) return false;
+            value *= TENS[shift];
+        } else {
+            if (shift < -18 || value % TENS[-shift]) return false;
+            value /= TENS[-shift];
+        }
+    }
+    if (value >= TENS[18]) return false;
+    *coefficient = value;
+    *digits = (int)decimal_length(value);
+    return true;
+}
+
 size_t pg_numeric_text_size(const pg_numeric *n) {
     /* Sign, digits before the point, point, digits after it, and "E-" with up to five digits. */
     return (n->weight >= 0 ? ((size_t)n->weight + 1) * 4 : 1) + n->scale + 16;

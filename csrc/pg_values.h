@@ -45,6 +45,8 @@ typedef struct pg_numeric {
 #define PG_NUMERIC_MINUS_INFINITY 0xF000
 
 pg_status pg_numeric_read(const uint8_t *data, size_t length, pg_numeric *out);
+/* The number as sign * coefficient * 10^-scale; false for NaN, infinities and coefficients of 19 digits and more. */
+bool pg_numeric_small(const pg_numeric *n, uint64_t *coefficient, int *digits);
 /* Enough bytes for either text below. */
 size_t pg_numeric_text_size(const pg_numeric *n);
 /* As the server prints it: every digit of the scale, no exponent. */

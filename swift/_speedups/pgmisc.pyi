@@ -3,6 +3,7 @@ from typing import Any
 
 from swift._speedups.pgvalues import Codec
 
+def address_of(payload: bytes, cidr: bool) -> Any: ...
 def misc_codec(
     kind: str,
     oid: int,
