@@ -17,7 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
@@ -26,18 +26,19 @@ from swift._speedups.router import Tree
 from swift.di import AppScope, Container, GraphError
 from swift.di.graph import DependencyGraph
 from swift.http import FormLimits, Response, UploadFile
-from swift.http.codecs import Codec
 from swift.schemas import TypeHooks
 
 from . import refusals
 from .annotations import SignatureError, handler_hints, split_annotated
 from .checks import check_returned
 from .endpoint import Endpoint, ErrorHandlers, Guard, Middleware, default_encoder, rejection
-from .negotiated import JSON, NegotiatedEndpoint, NegotiatedRefusals, readers_of, writers_of
 from .pipeline import around_guards, build_pipeline, core_of
 from .plan import SlotReader
 from .router import Placed
 from .routes import Route
+
+if TYPE_CHECKING:
+    from swift.http.codecs import Codec
 
 _STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Generator)
 
@@ -123,13 +124,21 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         or inherited.codecs
     )
     body = reader.body
-    readers = (
-        readers_of(inherited.codecs, body.decoder, reader.dec_hook) if body is not None and not forms else {}
-    )
-    negotiated = encoding in ("json", "dynamic") and route.media_type is None and not streams
     enc_hook = None if hooks is None else hooks.enc_hook
-    writers = writers_of(inherited.codecs, enc_hook) if negotiated else {}
-    make = NegotiatedEndpoint if inherited.codecs else Endpoint
+    make: type[Endpoint] = Endpoint
+    refuse: Any = refusals
+    readers: dict[str, Any] = {}
+    writers: dict[str, Any] = {}
+    if inherited.codecs:
+        # PERF: imported by those who have codecs.
+        from .negotiated import JSON, NegotiatedEndpoint, NegotiatedRefusals, readers_of, writers_of
+
+        make = NegotiatedEndpoint
+        if body is not None and not forms:
+            readers = readers_of(inherited.codecs, body.decoder, reader.dec_hook)
+        if encoding in ("json", "dynamic") and route.media_type is None and not streams:
+            writers = writers_of(inherited.codecs, enc_hook)
+            refuse = NegotiatedRefusals([JSON, *writers])
     endpoint = make(
         name=route.name,
         handler=handler,
@@ -148,15 +157,14 @@ def compile_endpoint(route: Route, inherited: Inherited) -> Endpoint:
         content_types=(*content_types(bool(forms), body is not None), *(name.encode() for name in readers)),
         max_body_size=inherited.max_body_size if route.max_body_size is None else route.max_body_size,
         reject=rejection(body),
-        refuse=NegotiatedRefusals([JSON, *writers]) if writers else refusals,
+        refuse=refuse,
         response_class=Response,
         media_type=route.media_type,
         checks=checks if direct else (),
     )
-    if isinstance(endpoint, NegotiatedEndpoint):
-        endpoint.dynamic = encoding == "dynamic"
-        endpoint.readers = readers
-        endpoint.writers = writers
+    if inherited.codecs:
+        negotiated: Any = endpoint
+        negotiated.dynamic, negotiated.readers, negotiated.writers = encoding == "dynamic", readers, writers
     endpoint.codecs = inherited.codecs
     endpoint.type_hooks = hooks
     endpoint.dec_hook = reader.dec_hook
