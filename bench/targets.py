@@ -56,6 +56,28 @@ TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
         "chain3_pending": ("swift/asyncio <= 0.4",),
         "with_timeout": ("swift/asyncio <= 0.3",),
     },
+    "e2e": {
+        "list100": (
+            "swift/floor >= 0.75",
+            "swift/blacksheep >= 3.5",
+            "swift/fastapi_sqlalchemy >= 20",
+        ),
+        "by_id": (
+            "swift/floor >= 0.55",
+            "swift/blacksheep >= 2.5",
+            "swift/fastapi_sqlalchemy >= 12",
+        ),
+        "page20": (
+            "swift/floor >= 0.6",
+            "swift/blacksheep >= 2",
+            "swift/fastapi_sqlalchemy >= 10",
+        ),
+        "insert": (
+            "swift/floor >= 0.55",
+            "swift/blacksheep >= 2.5",
+            "swift/fastapi_sqlalchemy >= 15",
+        ),
+    },
     "sqlite": {
         "list100": ("swift/fastapi_sqlalchemy >= 10", "swift/raw_aiosqlite >= 1.15"),
         "by_id": ("swift/fastapi_sqlalchemy >= 14",),

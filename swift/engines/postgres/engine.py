@@ -14,6 +14,7 @@ from swift.engines.postgres.commands import RowsAsJSON
 from swift.engines.postgres.dialect import Dialect
 from swift.engines.postgres.errors import translated
 from swift.engines.schema import Kind
+from swift.futures import when_all
 from swift.pg import Pg, PgError, PgPool, TxIsolation
 
 # What belongs to the pool in the query string of a URL; the rest is libpq's.
@@ -71,17 +72,22 @@ class PostgresRunner:
 
     async def fetch_all(self, commands: Sequence[tuple[Any, Values]]) -> list[list[Any]]:
         pg = await self.turn()
-        wanted = [isinstance(command, RowsAsJSON) for command, _ in commands]
         try:
-            results = await pg.batch_async(
-                (command.sql if json else command, values)
-                for json, (command, values) in zip(wanted, commands, strict=True)
+            # All in flight at once. A transaction would not make them of one moment: READ COMMITTED looks anew for
+            # each statement (PostgreSQL manual 13.2.1).
+            results = await when_all(
+                [
+                    pg.exec_async(command.sql, *values).json()
+                    if isinstance(command, RowsAsJSON)
+                    else pg.exec_async(command, *values).all(tuple)
+                    for command, values in commands
+                ]
             )
         except PgError as error:
             raise translate(error) from error
         return [
-            [(result.json(),)] if json else result.all(tuple)
-            for json, result in zip(wanted, results, strict=True)
+            [(result,)] if isinstance(command, RowsAsJSON) else result
+            for result, (command, _) in zip(results, commands, strict=True)
         ]
 
     async def execute_many(self, command: Any, many: Sequence[Values]) -> list[list[Any]]:
