@@ -11,10 +11,11 @@ import typing
 import msgspec
 
 cimport cython
+from cpython.dict cimport PyDict_SetItem
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport Py_EQ, Py_NE, PyObject, PyObject_GenericGetAttr
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New
 from libc.stdint cimport int32_t, uint8_t, uint16_t
 
 from swift._speedups.pgjson cimport JsonPlan
@@ -400,7 +401,10 @@ cdef class RowDecoder:
         return 0
 
     cdef object _decode(self, const uint8_t* data, Py_ssize_t length):
-        cdef tuple values
+        cdef tuple values, names
+        cdef dict mapping
+        cdef bint unique
+        cdef Py_ssize_t i
         cdef Row row
         if self.shape == CALL:
             return self._call(data, length)
@@ -418,10 +422,14 @@ cdef class RowDecoder:
                 PyObject_GC_UnTrack(<PyObject*>values)
             return values
         if self.shape == DICT:
-            # Of equal names the first wins, as everywhere.
-            if len(self.columns.index) == self.count:
-                return dict(zip(self.columns.names, values))
-            return {name: values[position] for name, position in self.columns.index.items()}
+            mapping = {}
+            names = self.columns.names
+            unique = len(self.columns.index) == self.count
+            for i in range(self.count):
+                # Of equal names the first wins, as everywhere.
+                if unique or <object>PyTuple_GET_ITEM(names, i) not in mapping:
+                    PyDict_SetItem(mapping, <object>PyTuple_GET_ITEM(names, i), <object>PyTuple_GET_ITEM(values, i))
+            return mapping
         if self.slots == 0 or self.count == 0:
             return None
         return values[0]

@@ -450,6 +450,14 @@ def record_payload(list codecs, record):
     return buffer.take()
 
 
+def records_payload(list codecs, records):
+    """Tuples of binary COPY, one behind the other: bytes. Raises EncodeError."""
+    cdef Buffer buffer = Buffer()
+    for record in records:
+        encode_record(codecs, record, &buffer.writer)
+    return buffer.take()
+
+
 # ---- booleans and integers -----------------------------------------------------------------------------
 
 
