@@ -128,11 +128,11 @@ class Operations(AlembicOperations):
                 f"{schema}.{table_name}" if schema else table_name
             ]
         rebuilding = Rebuilding(self.get_bind(), table_name, schema) if sqlite and not offline else None
+        if rebuilding is not None and copy_from is None and not reflect_args and not reflect_kwargs:
+            copy_from = rebuilding.reflected()
         impl = BatchOperationsImpl(
-            self, table_name, schema, recreate, copy_from, table_args,
-            {**(rebuilding.table_kwargs() if rebuilding else {}), **(table_kwargs or {})}, reflect_args,
-            {**(rebuilding.reflect_kwargs() if rebuilding else {}), **(reflect_kwargs or {})},
-            naming_convention, partial_reordering,
+            self, table_name, schema, recreate, copy_from, table_args, table_kwargs or {}, reflect_args,
+            reflect_kwargs or {}, naming_convention, partial_reordering,
         )  # type: ignore[no-untyped-call]  # fmt: skip
         batch = Batch(self.migration_context, impl=impl)
         batch.whole = self

@@ -32,6 +32,7 @@ class Rebuilding:
     def __init__(self, connection: sa.Connection, table: str, schema: str | None = None) -> None:
         self.connection = connection
         self.table = table
+        self.schema = schema
         self.master = f'"{schema}".sqlite_master' if schema else "sqlite_master"
         rows = connection.exec_driver_sql(f"SELECT name, type FROM pragma_table_xinfo({literal(table)})")
         self.types = dict(map(tuple, rows))
@@ -61,14 +62,29 @@ class Rebuilding:
             made["sqlite_strict"] = True
         return made
 
-    def reflect_kwargs(self) -> dict[str, Any]:
+    def reflected(self) -> sa.Table:
+        """The table as it is, with what reflection does not understand of types and foreign keys."""
+
         def keep(inspector: Any, table: Any, column: dict[str, Any]) -> None:
             declared = self.types.get(column["name"])
             # Only exactly INTEGER counts row ids up, and SQLAlchemy must know it as that.
             if declared and declared.upper() != "INTEGER":
                 column["type"] = Declared(declared)
 
-        return {"listeners": [("column_reflect", keep)]}
+        listeners = [("column_reflect", keep)]
+        made = sa.Table(
+            self.table,
+            sa.MetaData(),
+            schema=self.schema,
+            autoload_with=self.connection,
+            resolve_fks=False,
+            listeners=listeners,
+            **self.table_kwargs(),
+        )
+        actions = foreign_key_actions(self.connection, self.table)
+        for key in made.foreign_key_constraints:
+            key.onupdate, key.ondelete = actions[tuple(key.column_keys)]
+        return made
 
     def objects(self) -> dict[tuple[str, str], str]:
         """(type, name) → SQL of the table's triggers and indexes."""
@@ -116,6 +132,26 @@ class Rebuilding:
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def foreign_key_actions(
+    connection: sa.Connection, table: str
+) -> dict[tuple[str, ...], tuple[str | None, str | None]]:
+    """Of each foreign key, by its columns, what happens on update and on delete."""
+    rows = connection.exec_driver_sql(
+        'SELECT id, "from", on_update, on_delete FROM '
+        f"pragma_foreign_key_list({literal(table)}) ORDER BY id, seq"
+    ).all()
+    columns: dict[int, tuple[str, ...]] = {}
+    for number, column, _, _ in rows:
+        columns[number] = (*columns.get(number, ()), column)
+    return {
+        columns[number]: (
+            None if on_update == "NO ACTION" else on_update,
+            None if on_delete == "NO ACTION" else on_delete,
+        )
+        for number, _, on_update, on_delete in rows
+    }
 
 
 def words(sql: str) -> list[str]:
