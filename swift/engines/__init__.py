@@ -10,6 +10,7 @@ from swift.engines.errors import (
     NoDatabase,
     OperationalError,
     ProgrammingError,
+    RetryError,
     TransactionError,
 )
 from swift.engines.interface import Engine, Executor, Transaction
@@ -27,6 +28,7 @@ __all__ = [
     "NoDatabase",
     "OperationalError",
     "ProgrammingError",
+    "RetryError",
     "Transaction",
     "TransactionError",
     "Unique",

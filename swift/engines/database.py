@@ -7,17 +7,22 @@ The transaction of that database which is open in the context, if any, is what r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
+import asyncio
+import inspect
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
-from swift.engines.errors import NoDatabase, ProgrammingError, TransactionError
+from swift.engines.errors import NoDatabase, ProgrammingError, RetryError, TransactionError
 from swift.engines.interface import Engine, Executor, Isolation, Transaction, Values
 from swift.engines.schema import tables_of
 
 T = TypeVar("T")
+
+Hook = Callable[[], Any]
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN", "postgres": "EXPLAIN"}
 
@@ -26,14 +31,18 @@ PROGRAMS = 1024
 
 
 class Ambient:
-    """An open transaction in a context, and the one around it (of this or another database)."""
+    """An open transaction in a context, and the one around it (of this or another database).
 
-    __slots__ = ("database", "outer", "transaction")
+    `hooks` are what runs when it is kept for good: a savepoint hands its own to the transaction around.
+    """
+
+    __slots__ = ("database", "hooks", "outer", "transaction")
 
     def __init__(self, database: Database, transaction: Transaction, outer: Ambient | None) -> None:
         self.database = database
         self.transaction = transaction
         self.outer = outer
+        self.hooks: list[Hook] = []
 
 
 current_database: ContextVar[Database | None] = ContextVar("swift_database", default=None)
@@ -133,10 +142,15 @@ class Database:
 
     @property
     def _open(self) -> Transaction | None:
+        level = self._level
+        return None if level is None else level.transaction
+
+    @property
+    def _level(self) -> Ambient | None:
         level = ambient.get()
         while level is not None:
             if level.database is self and not level.transaction.closed:
-                return level.transaction
+                return level
             level = level.outer
         return None
 
@@ -168,7 +182,8 @@ class Database:
 
         It is kept when the block ends and undone when the block raises. Tasks started inside share it.
         """
-        outer, around = ambient.get(), self._open
+        outer, level = ambient.get(), self._level
+        around = None if level is None else level.transaction
         if around is None:
             opening = self.engine.transaction(isolation)
         elif isolation is not None:
@@ -178,11 +193,45 @@ class Database:
         else:
             opening = around.savepoint()
         async with opening as transaction:
-            token = ambient.set(Ambient(self, transaction, outer))
+            made = Ambient(self, transaction, outer)
+            token = ambient.set(made)
             try:
                 yield transaction
             finally:
                 ambient.reset(token)
+        if level is not None:
+            level.hooks += made.hooks
+        else:
+            await run_hooks(made.hooks)
+
+    async def on_commit(self, hook: Hook) -> None:
+        """Call `hook`, a function or a coroutine function, when the open transaction has been kept; never if
+        it is undone. Without a transaction, now.
+        """
+        level = self._level
+        if level is None:
+            await run_hooks([hook])
+        else:
+            level.hooks.append(hook)
+
+    async def transact(
+        self, work: Callable[[], Awaitable[T]], *, isolation: Isolation | None = None, retries: int = 3
+    ) -> T:
+        """`await work()` in a transaction, begun anew (up to `retries` times) when it clashes with another's.
+
+        Inside a transaction there is nothing to begin anew: it runs once, in a savepoint.
+        """
+        attempts = 1 if self.in_transaction else retries + 1
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction(None if self.in_transaction else isolation):
+                    return await work()
+            except RetryError:
+                if attempt == attempts:
+                    raise
+            # Not all at the same moment again.
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
 
     # Tables
 
@@ -193,6 +242,22 @@ class Database:
     async def drop_tables(self, models: Iterable[Any]) -> None:
         """Drop the tables of `models` where they exist."""
         await self.engine.drop_tables(tables_of(models))
+
+
+async def run_hooks(hooks: Sequence[Hook]) -> None:
+    """Run all of them. What one raises is raised when all have run: the transaction is kept already."""
+    failures: list[Exception] = []
+    for hook in hooks:
+        try:
+            answer = hook()
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception as failure:
+            failures.append(failure)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("Several on_commit hooks failed", failures)
 
 
 def unbind(token: Token[Database | None]) -> None:

@@ -2,6 +2,7 @@
 
 DatabaseError
 ├── OperationalError    the database could not do it now: locked, full, unreadable, closed
+│   └── RetryError      another transaction was in the way; the whole transaction may be run again
 ├── ProgrammingError    the statement is wrong: no such table, bad SQL
 ├── IntegrityError      a constraint said no; `kind` says which sort of constraint
 └── TransactionError    a transaction used in a way that cannot work
@@ -22,6 +23,12 @@ class DatabaseError(Exception):
 
 class OperationalError(DatabaseError):
     """The statement may be right, but the database could not run it now."""
+
+
+class RetryError(OperationalError):
+    """The database gave up the transaction for another's sake (a conflict of serializable transactions, a
+    deadlock, a lock not released in time): run again, it may succeed.
+    """
 
 
 class ProgrammingError(DatabaseError):

@@ -52,6 +52,7 @@ from swift.models.model import Model
 from swift.models.options import Options
 from swift.models.prefetch import Prefetch, prefetch
 from swift.models.queryset import QuerySet
+from swift.models.raw import RawQuery, Statements, execute
 from swift.models.scopes import NoTenant, current_tenant, tenant
 from swift.models.uuid7 import uuid7
 
@@ -96,9 +97,11 @@ __all__ = [
     "Q",
     "QuerySet",
     "Rank",
+    "RawQuery",
     "Replace",
     "RowNumber",
     "SoftDelete",
+    "Statements",
     "Subquery",
     "Sum",
     "TenantScoped",
@@ -110,6 +113,7 @@ __all__ = [
     "When",
     "Window",
     "current_tenant",
+    "execute",
     "fields",
     "prefetch",
     "tenant",

@@ -239,6 +239,8 @@ class Builder:
     def leaf(self, name: str, how: Any) -> st.Condition:
         path = self.resolve(name)
         subject, operator = self.subject(path), path.operator
+        if operator == "has_item":
+            return st.Compare("overlap", subject, (self.operand(path, subject),))
         if how == VALUE:
             made = st.Compare(operator, subject, (self.operand(path, subject),))  # type: ignore[arg-type]
         elif how == NULL:
@@ -253,6 +255,10 @@ class Builder:
         elif how == RANGE:
             low = self.operand(path, subject)
             made = st.Compare("range", subject, (low, self.operand(path, subject)))
+        elif how[0] == "all":
+            return st.And(
+                tuple(st.Compare("overlap", subject, (self.operand(path, subject),)) for _ in range(how[1]))
+            )
         elif how[0] == "in":
             return st.InSelect(subject, self.subquery(how[1]))
         else:
@@ -372,17 +378,16 @@ class Builder:
         limited: bool,
         offset: bool,
         extras: Extras | None,
-        outputs: tuple[st.Output, ...] | Callable[[], tuple[st.Output, ...]] | None = None,
+        outputs: tuple[st.Output, ...] | None = None,
     ) -> st.Select:
         """The select of a query; `outputs` replaces what its extras ask for."""
         extras = extras or PLAIN
         self.unscoped = extras.unscoped
-        self.repeats = self.repeats or extras.rows != "objects"
+        self.repeats = self.repeats or extras.grouped
         compound = self.compound(extras)
         via = None if extras.via is None else self.arrive(extras.via)
         self.annotate(extras)
-        if callable(outputs):
-            outputs = outputs()
+        self.repeats = self.repeats or extras.rows != "objects"
         if outputs is None:
             outputs = self.outputs(extras)
         if via is not None:

@@ -48,9 +48,9 @@ TEXT_LOOKUPS = frozenset(
     }
 )  # fmt: skip
 ORDER_LOOKUPS = frozenset({"gt", "gte", "lt", "lte", "range"})
-# Lookups of JSON that compare with a list.
-LIST_LOOKUPS = frozenset({"overlap", "contains_all"})
-JSON_LOOKUPS = LIST_LOOKUPS | {"has_key", "has_item", "length"}
+# Lookups of the items of a JSON array.
+LIST_LOOKUPS = frozenset({"overlap", "contains_all", "has_item"})
+JSON_LOOKUPS = LIST_LOOKUPS | {"has_key"}
 LOOKUPS = TEXT_LOOKUPS | ORDER_LOOKUPS | JSON_LOOKUPS | {"exact", "ne", "in", "isnull"}
 
 PARTS: dict[str, Kind] = {
@@ -84,7 +84,8 @@ def path(
     whole: bool = False,
 ) -> Path:
     plain = operator not in ("isnull", "in", "range", *LIST_LOOKUPS)
-    return Path(name, joins, field, parts, json, operator, kind, plain, (name, VALUE), whole)
+    many = any(link.many for link in joins)
+    return Path(name, joins, field, parts, json, operator, kind, plain, (name, VALUE), whole, many)
 
 
 class Path(NamedTuple):
@@ -104,6 +105,8 @@ class Path(NamedTuple):
     as_value: Leaf
     # Whether it ends at a relation found backwards: what is compared are the keys at its end.
     whole: bool = False
+    # Whether it leads through a relation to many.
+    many: bool = False
 
     @property
     def label(self) -> str:
@@ -114,7 +117,7 @@ class Path(NamedTuple):
         if self.plain and type(value) in SCALARS:
             return self.as_value, (value,)
         operator = self.operator
-        if value is None:
+        if value is None and operator != "has_item":
             if operator not in ("exact", "ne"):
                 raise FieldError(f"`{self.name}` cannot compare with None; use `isnull`.")
             return (self.name, NULL), ()
@@ -130,6 +133,11 @@ class Path(NamedTuple):
         if operator == "range":
             low, high = self.ends(value)
             return (self.name, RANGE), (low, high)
+        if operator == "has_item":
+            return (self.name, VALUE), ([value],)
+        if operator == "contains_all":
+            wanted = tuple([item] for item in value)
+            return (self.name, ("all", len(wanted))), wanted
         if operator in LIST_LOOKUPS:
             return (self.name, VALUE), (list(value),)
         if hasattr(value, "_meta"):
@@ -267,7 +275,7 @@ def value_type(options: Options, name: str) -> Any:
         one = found.field.type
     if found.operator == "range":
         return tuple[one, one]
-    return list[one] if found.operator in ("in", "overlap") else one
+    return list[one] if found.operator in ("in", "overlap", "contains_all") else one
 
 
 def refuse(options: Options, name: str, field: Field, step: str) -> None:

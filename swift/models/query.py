@@ -22,6 +22,7 @@ from swift.models.shape import PLAIN, Extras
 
 if TYPE_CHECKING:
     from swift.models.model import Model
+    from swift.models.options import Options
 
 M = TypeVar("M", bound="Model")
 
@@ -78,15 +79,18 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         options = self._model._meta
         where, values = self._where, self._values
         annotations = self._extras.annotations if self._extras is not None else ()
+        many = False
         for condition in conditions:
             if isinstance(condition, Q) and not condition:
                 continue
             node, given = node_of(condition, options, annotations)
+            many = many or leads_to_many(node, options)
             where += (node,)
             values += given
         if annotations:
             for item in lookups.items():
                 node, given = node_of(item, options, annotations)
+                many = many or leads_to_many(node, options)
                 where += (node,)
                 values += given
         else:
@@ -94,10 +98,35 @@ class Query(msgspec.Struct, Generic[M], eq=False):
             for name, value in lookups.items():
                 path = resolved.get(name) or resolve(options, name)
                 node, given = path.leaf(value, options)
+                many = many or path.many
                 where += (node,)
                 values += given
+        if many and len(conditions) + len(lookups) > 1:
+            return self._together(conditions, lookups)
         made._where = where
         made._values = values
+        return made
+
+    def _together(self, conditions: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
+        """Conditions of one call that are about relations to many are about the same related rows."""
+        made = self.__copy__()
+        options = self._model._meta
+        annotations = self._extras.annotations if self._extras is not None else ()
+        where, values = self._where, self._values
+        group: tuple[Any, ...] = ()
+        behind: tuple[Any, ...] = ()
+        for condition in (*conditions, *lookups.items()):
+            if isinstance(condition, Q) and not condition:
+                continue
+            node, given = node_of(condition, options, annotations)
+            if leads_to_many(node, options):
+                group += node[1:] if node[0] == "and" else (node,)
+                behind += given
+            else:
+                where += (node,)
+                values += given
+        made._where = (*where, ("and", *group))
+        made._values = values + behind
         return made
 
     def exclude(self, *conditions: Any, **lookups: Any) -> Self:
@@ -369,6 +398,14 @@ class Query(msgspec.Struct, Generic[M], eq=False):
     def _unsliced(self, what: str) -> None:
         if self._limit is not None or self._offset is not None:
             raise FieldError(f"A slice of a query cannot be changed by {what}(); {what} first, then slice.")
+
+
+def leads_to_many(node: Any, options: Options) -> bool:
+    """Whether a condition is about a relation to many."""
+    if node[0] in ("and", "or", "not"):
+        return any(leads_to_many(part, options) for part in node[1:])
+    found = options.resolved.get(node[0]) if isinstance(node[0], str) else None
+    return found is not None and found.many
 
 
 def has_aggregate(shape: Any) -> bool:

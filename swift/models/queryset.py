@@ -32,6 +32,7 @@ from swift.models.shape import PLAIN
 
 if TYPE_CHECKING:
     from swift.models.model import Model
+    from swift.models.raw import RawQuery
 
 M = TypeVar("M", bound="Model")
 R = TypeVar("R")
@@ -256,6 +257,12 @@ class QuerySet(Query[M], Generic[M], eq=False):
         if program.is_json:
             return await db.executor.fetch_json(program.command, values)
         return encode(program.decode(await db.executor.fetch(program.command, values)))
+
+    def raw(self, sql: str, /, **values: Any) -> RawQuery[M]:
+        """The rows of a SELECT as objects, its `:name` parameters given by name. Its columns are the model's."""
+        from swift.models.raw import RawQuery
+
+        return RawQuery(self._model, sql, values, self._db)
 
     # Writing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +89,8 @@ class Changes:
         if isinstance(value, st.Param):
             return planner.stored(value.index, column)
         compute = planner.expression(value)
-        check = checker(None, column, stored=True)
+        # What is computed is held against the rules of the table, as in a database.
+        check = checker(None, replace(column, least=None, choices=None), stored=True)
         return lambda sources, values: None if (found := compute(sources, values)) is None else check(found)
 
     def delete(self, delete: st.Delete, slots: list[Slot]) -> Change:
@@ -190,7 +192,9 @@ def evaluated(sql: str, table: Table, row: Row) -> Any:
     values = [
         None
         if row[column.name] is None
-        else storage(None, column, stored=True)(row[column.name])
+        else storage(None, replace(column, least=None, choices=None, bits=None), stored=True)(
+            row[column.name]
+        )
         if column.kind != "json"
         else row[column.name]
         for column in table.columns

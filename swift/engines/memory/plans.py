@@ -195,8 +195,13 @@ class Planner:
         function = FUNCTIONS.get(call.function)
         if function is None:
             raise ProgrammingError(f"memory:// has no function `{call.function}`.")
-        of = arguments[0]
-        return lambda sources, values: None if (value := of(sources, values)) is None else function(value)
+
+        def evaluate(sources: Sources, values: Sequence[Any]) -> Any:
+            given = [argument(sources, values) for argument in arguments]
+            # NULL gives NULL, but nothing equals it.
+            return None if None in given and call.function != "nullif" else function(*given)
+
+        return evaluate
 
     # Conditions
 
@@ -394,7 +399,9 @@ PARTS: dict[str, Callable[[Any], Any]] = {
     "time": lambda value: value.time() if isinstance(value, datetime) else value,
 }
 
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "replace": str.replace,
+    "nullif": lambda value, other: None if value == other else value,
     "lower": str.lower,
     "upper": str.upper,
     "length": len,

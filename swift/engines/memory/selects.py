@@ -94,8 +94,8 @@ class Tables:
 
         def rows(values: Sequence[Any]) -> list[Any]:
             found = parts[0](values)
-            for operator, part in zip(compound.operators, parts[1:], strict=True):
-                found = COMPOUNDS[operator](found, part(values))
+            for how, part in zip(compound.operators, parts[1:], strict=True):
+                found = COMPOUNDS[how](found, part(values))
             return [dict(zip(names, row, strict=True)) for row in found]
 
         return rows

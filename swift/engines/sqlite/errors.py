@@ -11,6 +11,7 @@ from swift.engines.errors import (
     IntegrityError,
     OperationalError,
     ProgrammingError,
+    RetryError,
 )
 
 CONSTRAINTS: dict[str, ConstraintKind] = {
@@ -47,4 +48,6 @@ def translate(error: sqlite3.Error) -> DatabaseError:
         return ProgrammingError(text)
     if isinstance(error, sqlite3.ProgrammingError):
         return ProgrammingError(text)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return RetryError(text)
     return OperationalError(text)
