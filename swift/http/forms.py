@@ -158,10 +158,7 @@ async def _parse_urlencoded_form(stream: AsyncIterable[bytes], limits: FormLimit
     async for chunk in stream:
         body += chunk
     pairs = parse_urlencoded(
-        bytes(body),
-        max_fields=limits.max_fields,
-        too_many=ContentTooLarge(f"The form has more than {limits.max_fields} fields."),
-        malformed=BadRequest("The form is not UTF-8 after percent-decoding."),
+        bytes(body), max_fields=limits.max_fields, what="The form", too_many=ContentTooLarge
     )
     # Decoding only shortens, so a body within the limit holds no field beyond it.
     if len(body) > limits.max_part_size and any(

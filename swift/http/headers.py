@@ -169,20 +169,15 @@ class QueryParams(MultiMapping[str]):
     __slots__ = ()
 
     def __init__(self, raw: bytes = b"", *, max_fields: int = 1000) -> None:
-        super().__init__(
-            parse_urlencoded(
-                raw,
-                max_fields=max_fields,
-                too_many=BadRequest(f"The query string has more than {max_fields} fields."),
-                malformed=BadRequest("The query string is not UTF-8 after percent-decoding."),
-            )
-            if raw
-            else ()
-        )
+        super().__init__(parse_urlencoded(raw, max_fields=max_fields) if raw else ())
 
 
 def parse_urlencoded(
-    raw: bytes, *, max_fields: int, too_many: Problem, malformed: Problem
+    raw: bytes,
+    *,
+    max_fields: int = 1000,
+    what: str = "The query string",
+    too_many: type[Problem] = BadRequest,
 ) -> list[tuple[str, str]]:
     """The pairs of an application/x-www-form-urlencoded text (WHATWG URL, section 5.1).
 
@@ -191,9 +186,9 @@ def parse_urlencoded(
     try:
         return parse_pairs(raw, max_fields)
     except UnicodeDecodeError:
-        raise malformed from None
+        raise BadRequest(f"{what} is not UTF-8 after percent-decoding.") from None
     except ValueError:
-        raise too_many from None
+        raise too_many(f"{what} has more than {max_fields} fields.") from None
 
 
 def combined(raw: RawHeaders, name: bytes) -> str | None:

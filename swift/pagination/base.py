@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 # What a path may hold as it is (RFC 3986 section 3.3).
 SAFE = "/:@!$&'()*+,;=~-._"
+# A query whose names are written in one way only, and that goes into a URL as it is.
+PLAIN_QUERY = re.compile(rb"(?:[A-Za-z0-9_.~-]+=[A-Za-z0-9_.~%+,:-]*&?)*")
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -137,8 +140,20 @@ def url_without(request: Request, names: Collection[str]) -> str:
     """The request's URL as the client sees it without the query's fields of these names, ready for another field."""
     scope = request.scope
     path = strip_root_path(scope["path"], scope.get("root_path") or "")
-    url = f"{request.base_url}{quote(path[1:], safe=SAFE)}?"
-    if scope.get("query_string"):
-        kept = [pair for pair in request.query.multi_items() if pair[0] not in names]
-        url += f"{urlencode(kept)}&" if kept else ""
-    return url
+    url = f"{request.base_url}{quoted_path(path)}?"
+    raw: bytes = scope.get("query_string") or b""
+    if not raw:
+        return url
+    if PLAIN_QUERY.fullmatch(raw):
+        # PERF: nothing to decode and to encode again, which takes 10 µs.
+        parts = raw.decode("ascii").split("&")
+        kept = "&".join([part for part in parts if part and part.partition("=")[0] not in names])
+    else:
+        kept = urlencode([pair for pair in request.query.multi_items() if pair[0] not in names])
+    return f"{url}{kept}&" if kept else url
+
+
+@lru_cache(256)
+def quoted_path(path: str) -> str:
+    """The path without its first slash, percent-encoded where it has to be."""
+    return quote(path[1:], safe=SAFE)

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import msgspec
 
 from swift._speedups.kernel import Slot
-from swift.http import ErrorDetail, QueryParams, Request, UploadFile
+from swift.http import ErrorDetail, Request, UploadFile
+from swift.http.headers import parse_urlencoded
 from swift.schemas import (
     PARAMETER_ERRORS,
     BodyDecoder,
@@ -312,7 +313,7 @@ SOURCE_NUMBERS = {"path": 0, "query": 1, "header": 2, "cookie": 3, "form": 7}
 def fields_of(query: bytes) -> dict[str, list[str]]:
     """The values of each name of a query string; the errors are those of `Request.query`."""
     fields: dict[str, list[str]] = {}
-    for name, value in QueryParams(query).multi_items():
+    for name, value in parse_urlencoded(query):
         fields.setdefault(name, []).append(value)
     return fields
 
