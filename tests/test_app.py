@@ -981,8 +981,9 @@ def run_fresh(code: str) -> str:
 
 def test_importing_and_making_an_app_loads_at_most_250_modules() -> None:
     code = "import sys\nbare = len(sys.modules)\nimport swift\nswift.App()\nprint(len(sys.modules) - bare)"
-    # A bare CPython 3.11 has 68 modules; later ones have a few more, which are not ours.
-    assert int(run_fresh(code)) <= 250 - 68
+    # A bare CPython 3.11 has 68 modules; later ones have a few more, which are not ours. What asyncio and traceback
+    # import is three more from 3.13 on (`_colorize`, `_opcode_metadata`, `_tokenize`).
+    assert int(run_fresh(code)) <= 250 - 68 + 3 * (sys.version_info >= (3, 13))
 
 
 def test_heavy_parts_are_not_imported_before_they_are_used() -> None:
