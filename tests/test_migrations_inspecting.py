@@ -64,7 +64,11 @@ class Everything(Model):
 
     class Meta:
         constraints = (Unique("name", "mail"), Unique("day", name="one_a_day"))
-        indexes = (Index("small", "big"), Index("wall", name="by_wall"), Index("moment", "flag", name="rule", unique=True))
+        indexes = (
+            Index("small", "big"),
+            Index("wall", name="by_wall"),
+            Index("moment", "flag", name="rule", unique=True),
+        )
 
 
 def models_of(text: str, name: str = "inspected") -> list[Any]:
@@ -109,7 +113,9 @@ def foreign(project: Project) -> str:
         project.sql(statement)
     if project.dialect == "postgresql":
         project.sql("CREATE TYPE mood AS ENUM ('happy', 'very sad', '3')")
-        project.sql("CREATE TABLE person (id serial PRIMARY KEY, mood mood NOT NULL, seen inet, at timestamptz)")
+        project.sql(
+            "CREATE TABLE person (id serial PRIMARY KEY, mood mood NOT NULL, seen inet, at timestamptz)"
+        )
     return asyncio.run(inspect(project.url))
 
 
@@ -132,7 +138,11 @@ def test_a_foreign_database_becomes_models_that_can_be_imported(project: Project
     assert "loan" in text
     assert "big_orders" in text
     if project.dialect == "postgresql":
-        assert [member.value for member in models["Person"]._meta.fields["mood"].enum] == ["happy", "very sad", "3"]
+        assert [member.value for member in models["Person"]._meta.fields["mood"].enum] == [
+            "happy",
+            "very sad",
+            "3",
+        ]
         assert "seen: no field holds INET" in text
 
 

@@ -8,6 +8,7 @@ is made from what reflection understands of the declared types.
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -72,15 +73,18 @@ class Rebuilding:
                 column["type"] = Declared(declared)
 
         listeners = [("column_reflect", keep)]
-        made = sa.Table(
-            self.table,
-            sa.MetaData(),
-            schema=self.schema,
-            autoload_with=self.connection,
-            resolve_fks=False,
-            listeners=listeners,
-            **self.table_kwargs(),
-        )
+        with warnings.catch_warnings():
+            # Indexes over expressions are taken over as they are written, see __exit__.
+            warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+            made = sa.Table(
+                self.table,
+                sa.MetaData(),
+                schema=self.schema,
+                autoload_with=self.connection,
+                resolve_fks=False,
+                listeners=listeners,
+                **self.table_kwargs(),
+            )
         actions = foreign_key_actions(self.connection, self.table)
         for key in made.foreign_key_constraints:
             key.onupdate, key.ondelete = actions[tuple(key.column_keys)]

@@ -162,7 +162,8 @@ def sql_of(directory: str | Path, dialect: str, target: str | None = None, *, un
     buffer = io.StringIO()
     of = postgresql.dialect() if dialect == "postgresql" else sqlite.dialect()  # type: ignore[no-untyped-call]
     context = MigrationContext.configure(
-        dialect=of, opts={"as_sql": True, "output_buffer": buffer, "transactional_ddl": True}
+        dialect=of,
+        opts={"as_sql": True, "output_buffer": buffer, "transactional_ddl": True, "literal_binds": True},
     )
     with context.begin_transaction():
         call(migration, Operations(context, state), undo=undo)
