@@ -273,6 +273,7 @@ class App(Router):
 
     @property
     def compilation(self) -> Compilation:
+        """What the app is compiled to; made when something was declared since."""
         return self._compilation or self.compile()
 
     def claims(self, template: Template, method: str) -> bool:

@@ -49,10 +49,12 @@ class Codec:
 
     @property
     def reads(self) -> bool:
+        """Whether it reads bodies."""
         return self.decode is not None
 
     @property
     def writes(self) -> bool:
+        """Whether it writes answers."""
         return self.encode is not None
 
     def plain(self, body: bytes) -> Any:

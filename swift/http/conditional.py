@@ -69,9 +69,11 @@ class ETag(msgspec.Struct, frozen=True):
         return cls(quoted[1:-1], weak)
 
     def matches_strongly(self, other: ETag) -> bool:
+        """Whether both stand for the same bytes (RFC 9110 section 8.8.3.2); a weak tag never does."""
         return not self.weak and not other.weak and self.value == other.value
 
     def matches_weakly(self, other: ETag) -> bool:
+        """Whether both stand for the same content, weak or not."""
         return self.value == other.value
 
 

@@ -87,6 +87,7 @@ class UploadFile:
         self.size = max(self.size, end)
 
     async def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a position in bytes, counted as `io` does; the new one is returned."""
         if not self.on_disk:
             self.file.seek(offset, whence)
         else:
@@ -234,6 +235,7 @@ class PartParser:
         self.malformed = multipart.exceptions.FormParserError
 
     def feed(self, block: bytes) -> None:
+        """Parse one block; BadRequest where it is malformed, ContentTooLarge past a limit."""
         if not self.started:
             # Empty lines may precede the first boundary; the parser would skip more than those.
             block = block.lstrip(b"\r\n")
@@ -244,6 +246,7 @@ class PartParser:
             raise BadRequest("The multipart body is malformed.") from None
 
     def check_complete(self) -> None:
+        """BadRequest unless the final boundary has come."""
         if not self.complete:
             raise BadRequest("The multipart body ends before its final boundary.")
 

@@ -64,10 +64,12 @@ class Headers(Mapping[str, str]):
         return len({key for key, _ in self.raw})
 
     def getlist(self, name: str) -> list[str]:
+        """Every value of a name, in order of receipt; none is an empty list."""
         wanted = _key(name)
         return [value.decode("latin-1") for key, value in self.raw if key == wanted]
 
     def multi_items(self) -> list[tuple[str, str]]:
+        """All fields as they came, names that repeat too."""
         return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in self.raw]
 
     def __repr__(self) -> str:
@@ -106,6 +108,7 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
         self.raw.append(check_header(name, value))
 
     def setdefault(self, name: str, default: str = "") -> str:
+        """The first value of a name; the default is set where there is none."""
         pair = check_header(name, default)
         for key, value in self.raw:
             if key == pair[0]:
@@ -149,11 +152,13 @@ class MultiMapping(Mapping[str, V]):
         return len(self._last)
 
     def getlist(self, name: str) -> list[V]:
+        """Every value of a name in order; none is an empty list."""
         if name not in self._last:
             return []
         return [value for key, value in self._pairs if key == name]
 
     def multi_items(self) -> list[tuple[str, V]]:
+        """All pairs as they came, names that repeat too."""
         return list(self._pairs)
 
     def __repr__(self) -> str:

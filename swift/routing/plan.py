@@ -66,6 +66,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
     @property
     def pointer(self) -> str:
+        """Where its errors point to: `/query/limit`; fields of a form stand in the body."""
         return f"/{'body' if self.source == 'form' else self.source}/{self.alias}"
 
 

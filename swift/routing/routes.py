@@ -157,6 +157,7 @@ class Route:
 
     @property
     def path(self) -> str:
+        """The template as text: `/users/{id:int}`."""
         return self.template.path
 
     def __repr__(self) -> str:

@@ -116,27 +116,35 @@ class TestClient:
         await self._lifespan.shutdown()
 
     async def get(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send GET; the options are those of `request`."""
         return await self.request("GET", url, **options)
 
     async def head(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send HEAD; the options are those of `request`."""
         return await self.request("HEAD", url, **options)
 
     async def post(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send POST; the options are those of `request`."""
         return await self.request("POST", url, **options)
 
     async def put(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send PUT; the options are those of `request`."""
         return await self.request("PUT", url, **options)
 
     async def patch(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send PATCH; the options are those of `request`."""
         return await self.request("PATCH", url, **options)
 
     async def delete(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send DELETE; the options are those of `request`."""
         return await self.request("DELETE", url, **options)
 
     async def options(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send OPTIONS; the options are those of `request`."""
         return await self.request("OPTIONS", url, **options)
 
     async def query(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """Send QUERY; the options are those of `request`."""
         return await self.request("QUERY", url, **options)
 
     async def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:

@@ -45,6 +45,8 @@ class RequestOptions(ConnectOptions, total=False):
 
 
 class URL(msgspec.Struct, frozen=True):
+    """A URL in its parts, as the client resolves it."""
+
     scheme: str
     host: str
     port: int | None

@@ -88,9 +88,11 @@ class WebSocketSession:
             await self._cancel()
 
     async def send_text(self, text: str) -> None:
+        """Send a text message."""
         self._put({"type": "websocket.receive", "text": text})
 
     async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message."""
         self._put({"type": "websocket.receive", "bytes": data})
 
     async def send_json(self, value: Any) -> None:
@@ -105,12 +107,14 @@ class WebSocketSession:
         raise self._closed()
 
     async def receive_text(self) -> str:
+        """The next message, which must be text."""
         message = await self.receive()
         if isinstance(message, bytes):
             raise TypeError(f"Expected a text message, got the binary {message!r}.")
         return message
 
     async def receive_bytes(self) -> bytes:
+        """The next message, which must be binary."""
         message = await self.receive()
         if isinstance(message, str):
             raise TypeError(f"Expected a binary message, got the text {message!r}.")
