@@ -34,6 +34,7 @@ class _Link:
         self.client = client
         self.upstream = upstream
         self.limit = limit
+        self.half_closed = False
         self.tasks: list[asyncio.Task[None]] = []
 
     def close(self, *, reset: bool = False) -> None:
@@ -116,7 +117,7 @@ class FaultProxy:
         self._links.discard(link)
 
     async def _pump(self, link: _Link, source: socket.socket, sink: socket.socket, *, down: bool) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await self._loop.sock_recv(source, 65536):
                 for start in range(0, len(data), self.chunk or len(data)):
                     piece = data[start : start + (self.chunk or len(data))]
@@ -126,6 +127,8 @@ class FaultProxy:
                     if down and link.limit is not None:
                         piece = piece[: link.limit]
                         link.limit -= len(piece)
+                    if down and link.half_closed:
+                        continue  # the client was told that nothing comes any more
                     await self._loop.sock_sendall(sink, piece)
                     if down:
                         self.received += len(piece)
@@ -135,7 +138,11 @@ class FaultProxy:
                     else:
                         self.sent += len(piece)
             await self._open.wait()
-            sink.shutdown(socket.SHUT_WR)
+            if not (down and link.half_closed):
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            # A reset on one side is a reset on the other.
+            self._end(link, reset=True)
 
     def _end(self, link: _Link, *, reset: bool) -> None:
         # The tasks first: closing a socket under a pending sock_recv would leave its descriptor registered.
@@ -166,7 +173,12 @@ class FaultProxy:
         self._do(lambda: [self._end(link, reset=False) for link in list(self._links)])
 
     def half_close(self) -> None:
-        self._do(lambda: [link.client.shutdown(socket.SHUT_WR) for link in list(self._links)])
+        def tell() -> None:
+            for link in self._links:
+                link.half_closed = True
+                link.client.shutdown(socket.SHUT_WR)
+
+        self._do(tell)
 
     def cut_after(self, count: int | None) -> None:
         self._limit = count

@@ -355,7 +355,8 @@ class Cluster:
         """Stop the server and remove everything of it."""
         atexit.unregister(self.stop)
         try:
-            self.shut_down("immediate")
+            # Not immediate: a backend interrupted at a bad moment may hang then, and is killed only after 5 seconds.
+            self.shut_down("fast")
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -93,6 +93,15 @@ def test_the_proxy_breaks_what_it_carries(pg_cluster: Cluster) -> None:
                 fault()
                 with pytest.raises(psycopg.OperationalError):
                     connection.execute("select 1")
+        with socket.create_connection(address, timeout=5) as client:
+            while not proxy.open_connections:
+                time.sleep(0.01)
+            proxy.half_close()
+            assert client.recv(1) == b""
+            before = proxy.sent
+            client.sendall(bytes.fromhex("0000000804d2162f"))
+            while proxy.sent < before + 8:
+                time.sleep(0.01)
         with socket.create_connection(address) as client:
             proxy.black_hole()
             client.sendall(bytes.fromhex("0000000804d2162f"))
