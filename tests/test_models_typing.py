@@ -16,7 +16,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar, reveal_type
 
-from swift.models import Count, F, Manager, Model, Q, QuerySet, fields
+from swift.models import Count, F, Many, Manager, Model, Prefetch, Q, QuerySet, fields
 
 
 class Colour(Enum):
@@ -41,6 +41,10 @@ class Post(Model):
     tags: list[str] = fields.ArrayField(str, default_factory=list)
     author_id: int = fields.ForeignKey(Author)
     author: Author = fields.Related()
+    others: Many[Author] = fields.ManyToManyField(Author)
+    small = fields.SmallIntegerField(default=0)
+    price = fields.MoneyField(null=True)
+    slug = fields.SlugField()
     bare = fields.IntegerField()
     bare_null = fields.BoolField(null=True)
 
@@ -69,6 +73,17 @@ EXPECTED = [
     ("(await Post.objects.get(id=1)).bare_null", "bool | None"),
     ("(await Post.objects.get(id=1)).author.name", "str"),
     ('await Post.objects.update(bare=F("bare") + 1)', "int"),
+    ("(await Post.objects.get(id=1)).small", "int"),
+    ("(await Post.objects.get(id=1)).price", "decimal.Decimal | None"),
+    ("(await Post.objects.get(id=1)).slug", "str"),
+    ("await (await Post.objects.get(id=1)).others", "list[probe.Author]"),
+    ("[one for one in (await Post.objects.get(id=1)).others]", "list[probe.Author]"),
+    ('await Post.objects.prefetch_related("others").published()', "list[probe.Post]"),
+    ("await Post.objects.filter(id=1).union(Post.objects.filter(id=2))", "list[probe.Post]"),
+    ("await Author.objects.in_bulk([1])", "dict[Any, probe.Author]"),
+    ('await Author.objects.latest("id")', "probe.Author"),
+    ('await Author.objects.raw("SELECT * FROM author")', "list[probe.Author]"),
+    ('await Author.objects.bulk_create([{"name": "x"}], on_conflict="update")', "list[probe.Author]"),
 ]
 WRONG = [
     ('Author(nam="x")', "Unexpected keyword argument"),
