@@ -394,9 +394,7 @@ async def test_row_15_class_based_resources() -> None:
 
 async def test_row_16_a_router_derives_the_routes_of_a_viewset() -> None:
     """Only DRF."""
-    router = AutoRouter("/api")
-    router.register("/greetings", Greetings)
-    app = new_app(routers=[router])
+    app = new_app(routers=[AutoRouter("/api").register("/greetings", Greetings)])
     assert {(route.path, *route.methods) for route in app.routes} == {
         ("/api/greetings", "GET"),
         ("/api/greetings/{id}", "GET"),

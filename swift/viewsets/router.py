@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Self
 
 from swift.routing import Router, SignatureError
 from swift.routing.annotations import handler_hints
@@ -19,14 +19,18 @@ class AutoRouter(Router):
     `users_list`, `users_create` and so on, with the router's name in front if it has one.
     """
 
-    def register(self, path: str, viewset: type[ViewSet], name: str | None = None) -> None:
-        """Serve every action of a ViewSet below `path`; `name` stands for the path in the names of routes."""
+    def register(self, path: str, viewset: type[ViewSet], name: str | None = None) -> Self:
+        """Serve every action of a ViewSet below `path`; `name` stands for the path in the names of routes.
+
+        Gives the router itself: `App(routers=[AutoRouter("/api").register("/users", UserViewSet)])`.
+        """
         if not (isinstance(viewset, type) and issubclass(viewset, ViewSet)):
             raise TypeError(f"Expected a class of ViewSet for {path!r}, got `{viewset!r}`.")
         viewset.check()
         path = "/" + path.strip("/") if path.strip("/") else ""
         for item in viewset.served_actions():
             self._register_action(path, viewset, name or basename(path), item)
+        return self
 
     def _register_action(self, path: str, viewset: type[ViewSet], name: str, item: Action) -> None:
         handler = getattr(viewset, item.name)
