@@ -136,6 +136,10 @@ class Filters:
             raise ValueError(
                 f"{self.label}.ordering_fields names `{name}`; give fields, clients choose the direction."
             )
+        if any(link.many for link in path.joins):
+            raise ValueError(
+                f"{self.label}.ordering_fields names `{name}`, which is many values for each object."
+            )
         return name
 
     def members(self) -> list[tuple[str, Any, Any]]:

@@ -297,6 +297,90 @@ async def test_the_document_is_what_is_taken_and_shown(client: TestClient) -> No
     assert "required" not in resolved(patch)
 
 
+# Relations of many
+
+
+class Shelf(Model):
+    id: int = fields.IDField()
+    name: str = fields.StringField(max_length=20)
+
+
+class Volume(Model):
+    id: int = fields.IDField()
+    title: str = fields.StringField(max_length=20)
+    shelf_id: int = fields.ForeignKey(Shelf, related_name="volumes")
+    country_id: int | None = fields.ForeignKey(Country, null=True, related_name="volumes")
+
+
+class VolumeSerializer(Serializer):
+    model = Volume
+    fields = ("title", "country")
+    country = nested(CountrySerializer)
+
+
+class ShelfSerializer(Serializer):
+    model = Shelf
+    volumes = nested(VolumeSerializer)
+
+
+class ShelfViewSet(ModelViewSet):
+    model = Shelf
+    serializer_class = ShelfSerializer
+    filter_fields = ("volumes__title__startswith",)
+    search_fields = ("volumes__title",)
+
+
+@pytest.mark.parametrize("database", ["sqlite://", "memory://"])
+async def test_relations_of_many_are_nested_without_a_query_for_each(database: str) -> None:
+    router = AutoRouter()
+    router.register("/shelves", ShelfViewSet)
+    app = App(routers=[router], database=database)
+    async with TestClient(app) as client:
+        await app.db.create_tables([Country, Shelf, Volume])
+        with app.db.bind():
+            country = await Country.objects.create(name="France")
+            shelves = await Shelf.objects.bulk_create([Shelf(name=name) for name in ("a", "b", "c")])
+            await Volume.objects.bulk_create(
+                [Volume(title=f"v{n}", shelf_id=shelves[n % 2].id, country_id=country.id) for n in range(4)]
+            )
+        trips = count_trips(app.db.engine)
+        listed = (await client.get("/shelves")).json()["results"]
+        few = len(trips)
+        assert few <= 3
+        france = {"name": "France"}
+        assert listed[0] == {
+            "id": 1,
+            "name": "a",
+            "volumes": [{"title": "v0", "country": france}, {"title": "v2", "country": france}],
+        }
+        assert [len(shelf["volumes"]) for shelf in listed] == [2, 2, 0]
+        with app.db.bind():
+            await Volume.objects.bulk_create([Volume(title="more", shelf_id=3) for _ in range(20)])
+        trips.clear()
+        await client.get("/shelves")
+        assert len(trips) == few
+        assert (await client.get("/shelves/1")).json() == listed[0]
+        made = await client.post("/shelves", json={"name": "d"})
+        assert made.json() == {"id": 4, "name": "d", "volumes": []}
+        # However many of its volumes are found, a shelf is one row.
+        for query in ("volumes__title__startswith=v", "search=v"):
+            found = (await client.get(f"/shelves?{query}")).json()
+            assert (found["count"], [shelf["name"] for shelf in found["results"]]) == (2, ["a", "b"])
+        document = (await client.get("/openapi.json")).json()
+        OpenAPIV31SpecValidator(document).validate()
+        assert document["components"]["schemas"]["Shelf"]["properties"]["volumes"]["type"] == "array"
+
+
+def test_an_order_by_many_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"Broken\.ordering_fields names `volumes__title`, which is many values"
+    ):
+        AutoRouter().register(
+            "/shelves",
+            type("Broken", (ModelViewSet,), {"model": Shelf, "ordering_fields": ("volumes__title",)}),
+        )
+
+
 # Schemas per action
 
 

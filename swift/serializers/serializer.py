@@ -30,7 +30,7 @@ from typing import Any, ClassVar, TypeVar, get_type_hints
 import msgspec
 
 from swift.http import Request
-from swift.models import Model
+from swift.models import Model, QuerySet
 
 from .derive import (
     define,
@@ -83,8 +83,9 @@ class Serializer:
     Input: ClassVar[type[msgspec.Struct]]
     Update: ClassVar[type[msgspec.Struct]]
     Patch: ClassVar[type[msgspec.Struct]]
-    # The relations that showing an object needs, as select_related takes them.
+    # The relations that showing an object needs, as select_related and prefetch_related take them.
     related: ClassVar[tuple[str, ...]] = ()
+    prefetched: ClassVar[tuple[str, ...]] = ()
     # The members of Output that are not plain attributes: how each is made.
     _makers: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {}
     _checks: ClassVar[Mapping[str, str]] = {}
@@ -118,8 +119,9 @@ class Serializer:
         cls.Update = update_struct(model, fields=own, exclude=locked)
         cls.Patch = partial_struct(model, fields=own, exclude=locked)
         cls.Output = output_struct(model, fields=own, exclude={*cls.exclude, *cls.write_only})
-        cls._makers = {name: maker(name, value) for name, value in members.items()}
-        cls.related = related_of(members)
+        links = {name: cls._link(name) for name, value in members.items() if isinstance(value, Nested)}
+        cls._makers = {name: maker(name, value, links.get(name)) for name, value in members.items()}
+        cls.related, cls.prefetched = loaded_by(members, links)
         if members:
             cls.Output = cls._extended(members)
         else:
@@ -154,11 +156,25 @@ class Serializer:
 
     @classmethod
     def _type_of_relation(cls, name: str, value: Nested) -> Any:
-        field = cls.model._meta.relations.get(name)
-        if field is None:
-            known = ", ".join(cls.model._meta.relations) or "none"
+        link = cls._link(name)
+        if link.many:
+            return list[value.serializer.Output]  # type: ignore[name-defined]
+        return value.serializer.Output | None if link.null else value.serializer.Output
+
+    @classmethod
+    def _link(cls, name: str) -> Any:
+        link = cls.model._meta.link(name)
+        if link is None:
+            known = ", ".join(cls.model._meta.links) or "none"
             raise ValueError(f"{cls.model.__name__} has no relation `{name}`; there are {known}.")
-        return value.serializer.Output | None if field.null else value.serializer.Output
+        return link
+
+    @classmethod
+    def load_related(cls, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The query with what showing its objects needs."""
+        if cls.related:
+            queryset = queryset.select_related(*cls.related)
+        return queryset.prefetch_related(*cls.prefetched) if cls.prefetched else queryset
 
     @classmethod
     def columns(cls) -> tuple[str, ...] | None:
@@ -213,18 +229,31 @@ def members_of(cls: type) -> dict[str, Any]:
     return found
 
 
-def related_of(members: Mapping[str, Any]) -> tuple[str, ...]:
-    found: list[str] = []
-    for name, value in members.items():
-        if isinstance(value, Nested):
-            found += (name, *(f"{name}__{inner}" for inner in value.serializer.related))
-    return tuple(found)
+def loaded_by(
+    members: Mapping[str, Any], links: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The relations to load in the query of the objects, and those to load in queries of their own."""
+    joined: list[str] = []
+    apart: list[str] = []
+    for name, link in links.items():
+        inner = members[name].serializer
+        (apart if link.many else joined).append(name)
+        (apart if link.many else joined).extend(f"{name}__{step}" for step in inner.related)
+        apart += (f"{name}__{step}" for step in inner.prefetched)
+    return tuple(joined), tuple(apart)
 
 
-def maker(name: str, member: Any) -> Callable[[Any, Any], Any]:
+def maker(name: str, member: Any, link: Any) -> Callable[[Any, Any], Any]:
     """The function from (serializer, object) to a member that is no plain attribute."""
     if not isinstance(member, Nested):
         return member  # type: ignore[no-any-return]
+    if link.many:
+
+        def show_all(outer: Serializer, obj: Any) -> Any:
+            inner = member.serializer(outer.request)
+            return [inner.show(related) for related in getattr(obj, name)]
+
+        return show_all
 
     def show(outer: Serializer, obj: Any) -> Any:
         related = getattr(obj, name)

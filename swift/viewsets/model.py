@@ -200,8 +200,8 @@ class ModelViewSet(ViewSet):
         fields = shape.columns if cls.plain_list else None
         if fields is not None and len(fields) < len(cls.model._meta.names):
             queryset = queryset.values(*fields)
-        if shape.related:
-            queryset = queryset.select_related(*shape.related)
+        if shape.relating is not None:
+            queryset = shape.relating.load_related(queryset)
         if cls.ordering is not None and queryset._order is None:
             queryset = queryset.order_by(*cls.ordering)
         return queryset if cls.pagination is None else in_full_order(queryset)
@@ -280,8 +280,8 @@ class ModelViewSet(ViewSet):
         """The object of the URL: 404 when it is not among `get_queryset`, 401 or 403 when permissions say no."""
         lookup = self.lookup
         queryset = self.get_queryset()
-        if self.shape.related:
-            queryset = queryset.select_related(*self.shape.related)
+        if (relating := self.shape.relating) is not None:
+            queryset = relating.load_related(queryset)
         try:
             obj = await queryset.get(**{lookup.name: self.lookup_value()})
         except (self.model.DoesNotExist, InvalidValue):
@@ -358,8 +358,8 @@ class ModelViewSet(ViewSet):
 
     async def completed(self, obj: Any) -> Any:
         """A stored object with the relations that showing it needs."""
-        related = self.shape.related
-        return await self.model.objects.select_related(*related).get(pk=obj.pk) if related else obj
+        relating = self.shape.relating
+        return obj if relating is None else await relating.load_related(self.model.objects).get(pk=obj.pk)
 
     async def _retrieve_json(self) -> msgspec.Raw:
         """The object of the URL as the database encodes it: what encoding it here would give."""

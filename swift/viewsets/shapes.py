@@ -66,11 +66,12 @@ class Shape:
         self.output: Struct
         # The model's fields that are shown as they are; None where Python has to look at each object.
         self.columns: tuple[str, ...] | None
-        self.related: tuple[str, ...] = ()
+        # The Serializer whose objects need relations to be shown.
+        self.relating: type[Serializer] | None = None
         self.display: Callable[[ModelViewSet, Any], Any]
         if self.output_schema is None and serializer is not None:
             self.output, self.columns = serializer.Output, serializer.columns()
-            self.related = serializer.related
+            self.relating = serializer if serializer.related or serializer.prefetched else None
             self.display = shown_by_serializer
         else:
             self.output = self.output_schema or output_struct(model)
