@@ -438,9 +438,30 @@ def test_e99_a_decoder_of_the_user_that_raises_names_the_column() -> None:
     made = own.get(23)
     assert made is not None
     for read in (decoder(made).json_payload, decoder(made).decode_payload):
-        with pytest.raises(DecodeError, match=r"column 'c0' \(int4\).*RuntimeError.*no such thing") as caught:
+        with pytest.raises(
+            DecodeError, match=r"column 'c0' \(int4\): its decoder raised `RuntimeError`$"
+        ) as caught:
             read(data_row([struct.pack("!i", 1)]))
         assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_e99_a_document_nested_without_end_fails_only_its_row() -> None:
+    document = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(DecodeError, match="RecursionError"):
+        decoder(codec("json")).decode_payload(data_row([document]))
+    # C has no recursion to exceed: the text is passed on.
+    assert decoder(codec("json"), into="scalar").json_payload(data_row([document])) == document
+
+
+def test_the_json_of_a_type_whose_sending_alone_was_changed() -> None:
+    own = TypeRegistry()
+    own.register_type("money", digits=3, encode=lambda value: value)
+    own.register_type("macaddr", encode=str.lower)
+    money, address = own.get(790), own.get(829)
+    assert money is not None
+    assert address is not None
+    row = data_row([struct.pack("!q", -1500), address.encode_payload("08:00:2B:01:02:03")])
+    assert decoder(money, address).json_payload(row) == b'{"c0":"-1.500","c1":"08:00:2b:01:02:03"}'
 
 
 def test_the_writer_grows_to_any_size() -> None:

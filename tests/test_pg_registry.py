@@ -156,6 +156,13 @@ def test_composites_become_objects(wire: Wire) -> None:
     assert wire.json("ROW('x', NULL)::address") == b'{"street":"x","number":null}'
 
 
+def test_a_composite_whose_sending_alone_was_changed(wire: Wire) -> None:
+    wire.registry.register_type("address", encode=lambda text: (text, 7))
+    assert wire.sent("x", "address") == "(x,7)"
+    assert wire.json("ROW('x', 1)::address") == b'{"street":"x","number":1}'
+    assert wire.json("ARRAY[ROW('x', 1)::address, NULL]") == b'[{"street":"x","number":1},null]'
+
+
 def test_functions_around_a_built_in_type_hold_inside_its_arrays(wire: Wire) -> None:
     wire.registry.register_type("numeric", decode=float, encode=lambda value: Decimal(str(value)))
     assert wire.value("1.5::numeric") == 1.5
@@ -179,6 +186,8 @@ def test_what_register_type_refuses() -> None:
     registry = TypeRegistry()
     with pytest.raises(ValueError, match="format"):
         registry.register_type("int4", format="xml")
+    with pytest.raises(ValueError, match="0 to 6 digits"):
+        registry.register_type("money", digits=7)
     with pytest.raises(ValueError, match="either"):
         registry.register_type("mood", python_type=Mood, decode=str)
     with pytest.raises(TypeError, match="neither an enum nor a composite"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
+import enum
 import gc
+import ipaddress
 import pickle
 import struct
 import sys
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, NewType
 
 import msgspec
 import pytest
@@ -18,7 +20,7 @@ import pytest
 from swift._speedups.pgrows import Columns, Row, RowDecoder, make_row
 from swift._speedups.pgvalues import Codec, DecodeError
 from swift.pg.registry import TypeRegistry
-from swift.pg.types import PgTimestamptz
+from swift.pg.types import Interval, PgTimestamptz, Point, Range
 from tests.pg_wire import data_row, frame
 
 REGISTRY = TypeRegistry()
@@ -154,6 +156,10 @@ def test_a_run_holds_whole_rows_only() -> None:
 
 
 # ---- Structs ---------------------------------------------------------------------------------------------
+
+
+class Mood(enum.Enum):
+    SAD = "sad"
 
 
 class User(msgspec.Struct):
@@ -306,6 +312,53 @@ def test_e101_documents_become_structs_of_their_own() -> None:
     assert decoder(Shirt, size="jsonb", sizes="json").decode_payload(row) == Shirt(Size(3), [Size(1)])
     with pytest.raises(DecodeError, match=r"column 'size' \(jsonb\).*width"):
         decoder(Shirt, size="jsonb", sizes="json").decode_payload(data_row([b'\x01{"width": "x"}', b"[]"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "annotation", "value"),
+    [
+        ("inet", "10.0.0.1", ipaddress.IPv4Address | None, ipaddress.ip_address("10.0.0.1")),
+        ("interval", Interval(1), Interval | None, Interval(1)),
+        ("interval", datetime.timedelta(1), datetime.timedelta | None, datetime.timedelta(1)),
+        ("int4range", Range(1, 3), Range, Range(1, 3)),
+        ("int4range", Range(1, 3), Range[int], Range(1, 3)),
+        ("int4multirange", [Range(1, 3)], list[Range[int]], [Range(1, 3)]),
+        ("point", Point(1, 2), tuple[float, float], (1.0, 2.0)),
+        ("_int4", [1, None], list[int | None], [1, None]),
+        ("_text", ["a", "a"], set[str], {"a"}),
+        ("pg_lsn", "0/5", int, 5),
+        ("numeric", Decimal("1.5"), float, 1.5),
+        ("text", "sad", Mood, Mood.SAD),
+        ("text", "x", Literal["x", "y"], "x"),
+        ("jsonb", {"a": 1}, dict[str, int], {"a": 1}),
+        ("bytea", b"x", bytearray, bytearray(b"x")),
+        ("int8", 5, NewType("UserId", int), 5),
+    ],
+)
+def test_e101_fields_of_every_type(name: str, sent: Any, annotation: Any, value: Any) -> None:
+    made = msgspec.defstruct("Made", [("x", annotation)])
+    read = decoder(made, x=name).decode_payload(payload((name, sent)))
+    assert read.x == value
+    assert type(read.x) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "annotation"),
+    [
+        ("inet", "10.0.0.1", ipaddress.IPv6Address),
+        ("_int4", [1, None], list[int]),
+        ("numeric", Decimal("1.5"), int),
+        ("timestamptz", datetime.datetime(2020, 1, 1, tzinfo=UTC), datetime.date),
+        ("int4", 5, bool),
+        ("bool", True, int),
+        ("text", "z", Literal["x", "y"]),
+        ("text", "z", Mood),
+    ],
+)
+def test_e101_fields_of_another_type_raise(name: str, sent: Any, annotation: Any) -> None:
+    made = msgspec.defstruct("Made", [("x", annotation)])
+    with pytest.raises(DecodeError, match=rf"column 'x' \({name}\)"):
+        decoder(made, x=name).decode_payload(payload((name, sent)))
 
 
 def test_e101_an_interval_fits_a_timedelta_where_it_has_no_months() -> None:

@@ -880,7 +880,8 @@ def custom_codec(Codec base not None, uint32_t oid, str name not None, decode=No
     codec.parameter_format = base.parameter_format
     codec.nesting = base.nesting if encode is None else 2
     codec.atomic = base.atomic and decode is None
-    codec.json_kind = base.json_kind if decode is None else PG_JSON_CALLBACK
+    codec.element, codec.parameter = base.element, base.parameter
+    # The attributes of a composite are not here for the plan of JSON to see.
+    codec.json_kind = base.json_kind if decode is None and not isinstance(base, CompositeCodec) else PG_JSON_CALLBACK
     codec.decode, codec.encode = decode_custom, encode_custom
-    codec.element = base.element
     return codec

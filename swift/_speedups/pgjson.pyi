@@ -1,9 +1,6 @@
 from collections.abc import Iterable
-from typing import Any
 
 from swift._speedups.pgvalues import Codec
-
-def json_default(value: Any) -> Any: ...
 
 class JsonPlan:
     @property

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 
 from swift._speedups.pgvalues cimport Codec, check
-from swift._speedups.pgvalues import DecodeError
+from swift._speedups.pgvalues import DecodeError, json_default
 from swift._speedups.pgwire cimport PG_NO_MEMORY, PG_OK, PG_TOO_LONG, pg_put_bytes, pg_writer
 
 
@@ -41,15 +41,6 @@ cdef extern from *:
 cdef object encode_json = msgspec.json.encode
 # CPython 3.13 began to print IPv4-mapped addresses with dots.
 cdef int MAPPED_DOTTED = str(ipaddress.IPv6Address("::ffff:1.2.3.4")) == "::ffff:1.2.3.4"
-
-
-def json_default(value):
-    """What is encoded for a value msgspec knows no JSON for: a mapping as an object, others as their own text."""
-    if hasattr(type(value), "keys"):
-        return dict(value)
-    if type(value).__str__ is object.__str__:
-        raise NotImplementedError(f"`{type(value).__name__}` has no JSON form")
-    return str(value)
 
 
 cdef int write_decoded(void* context, const uint8_t* data, size_t length, pg_writer* out) except -100:
@@ -161,6 +152,6 @@ cdef class JsonPlan:
         try:
             swift_raise_again(status)
         except Exception as error:
-            reason = error.reason if isinstance(error, DecodeError) else f"`{type(error).__name__}`: {error}"
+            reason = error.reason if isinstance(error, DecodeError) else f"its decoder raised `{type(error).__name__}`"
             raise DecodeError(reason, self.names[column], codec.name) from error
         raise DecodeError("malformed value", self.names[column], codec.name)

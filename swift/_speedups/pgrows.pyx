@@ -469,7 +469,8 @@ cdef class RowDecoder:
         elif isinstance(error, (msgspec.ValidationError, OverflowError)):
             reason = str(error)
         else:
-            reason = f"decoding raised `{type(error).__name__}`: {error}"
+            # Its text may hold the value; who may see that finds it as the cause.
+            reason = f"its decoder raised `{type(error).__name__}`"
         if self.position < 0:
             return DecodeError(reason)
         codec = self.codecs[self.position]

@@ -191,8 +191,19 @@ cdef Py_ssize_t UUID_INT = swift_slot_offset(uuid.UUID.__dict__.get("int"))
 cdef Py_ssize_t UUID_IS_SAFE = swift_slot_offset(uuid.UUID.__dict__.get("is_safe"))
 cdef object SAFE_UNKNOWN = uuid.SafeUUID.unknown
 cdef object decode_json_document = msgspec.json.Decoder().decode
-cdef object encode_json_document = msgspec.json.Encoder().encode
 cdef object UINT64_MAX = 2**64 - 1
+
+
+def json_default(value):
+    """What is encoded for a value msgspec knows no JSON for: a mapping as an object, others as their own text."""
+    if hasattr(type(value), "keys"):
+        return dict(value)
+    if type(value).__str__ is object.__str__:
+        raise NotImplementedError(f"`{type(value).__name__}` has no JSON form")
+    return str(value)
+
+
+cdef object encode_json_document = msgspec.json.Encoder(enc_hook=json_default).encode
 
 
 class DecodeError(ValueError):

@@ -23,7 +23,7 @@ from swift._speedups.pgcontainers import (
     vector_codec,
 )
 from swift._speedups.pgmisc import misc_codec
-from swift._speedups.pgvalues import Codec, Registry, scalar_codec
+from swift._speedups.pgvalues import Codec, DecodeError, Registry, scalar_codec
 from swift.pg import types
 from swift.pg._builtin import BUILTIN
 
@@ -146,6 +146,8 @@ class TypeRegistry(Registry):
         """
         if format not in (None, "binary", "text"):
             raise ValueError(f'The format of a type is "binary" or "text", not {format!r}.')
+        if digits is not None and not 0 <= digits <= 6:
+            raise ValueError("Money has 0 to 6 digits behind the point.")
         if python_type is not None and (decode is not None or encode is not None):
             raise ValueError("Give either a python_type or functions.")
         custom = CustomType(decode, encode, python_type, format == "binary", digits)
@@ -248,7 +250,7 @@ def enum_codec(codec: Codec, kind: type[enum.Enum]) -> Codec:
         try:
             return members[label]
         except KeyError:
-            raise ValueError(f"`{kind.__name__}` has no member for the label {label!r}") from None
+            raise DecodeError(f"`{kind.__name__}` has no member for the label {label!r}") from None
 
     def encode(value: Any) -> Any:
         return labels[value] if isinstance(value, kind) else value

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from swift._speedups.pgjson import json_default
+from swift._speedups.pgvalues import json_default
 
 __all__ = [
     "Array",
