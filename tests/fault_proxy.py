@@ -176,7 +176,8 @@ class FaultProxy:
         def tell() -> None:
             for link in self._links:
                 link.half_closed = True
-                link.client.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # the client may have gone by itself
+                    link.client.shutdown(socket.SHUT_WR)
 
         self._do(tell)
 

@@ -93,6 +93,8 @@ def test_the_proxy_breaks_what_it_carries(pg_cluster: Cluster) -> None:
                 fault()
                 with pytest.raises(psycopg.OperationalError):
                     connection.execute("select 1")
+        while proxy.open_connections:
+            time.sleep(0.01)
         with socket.create_connection(address, timeout=5) as client:
             while not proxy.open_connections:
                 time.sleep(0.01)
