@@ -10,7 +10,7 @@ from swift.migrations.errors import (
     MigrationError,
     MigrationFailed,
 )
-from swift.migrations.kinds import Kind
+from swift.migrations.kinds import Kind, Now
 from swift.migrations.operations import Operations
 from swift.migrations.running import Applied, migrate, rollback, show, sql_of
 
@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "MigrationError",
     "MigrationFailed",
+    "Now",
     "Operations",
     "migrate",
     "now",

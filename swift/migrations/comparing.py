@@ -30,7 +30,15 @@ from swift.engines.metadata import metadata
 from swift.engines.schema import Table
 from swift.migrations.errors import AnswerNeeded
 from swift.migrations.kinds import Kind
-from swift.migrations.state import Key, State, TableState, foreign_key_state, sql_table
+from swift.migrations.state import (
+    Key,
+    State,
+    TableState,
+    default_clause,
+    default_of,
+    foreign_key_state,
+    sql_table,
+)
 
 # A value in a migration: a literal, or a function and how the file imports it.
 NOTHING = object()
@@ -76,6 +84,8 @@ def target_metadata(tables: Iterable[Table]) -> sa.MetaData:
         for column in table.columns:
             found = sql.c[column.name]
             found.type = Kind.of(column)
+            if (default := default_of(found.server_default)) is not None:
+                found.server_default = sa.DefaultClause(default_clause(default))
             if not column.primary_key:
                 found.autoincrement = "auto"
         if not any(column.autoincrement for column in table.columns):
@@ -191,7 +201,7 @@ def compared(state: State, target: sa.MetaData) -> ops.UpgradeOps:
             "target_metadata": target,
             "include_schemas": True,
             "compare_type": lambda _, __, ___, old, new: repr(old) != repr(new),
-            "compare_server_default": lambda _, __, ___, old, ____, new: (old or None) != (new or None),
+            "compare_server_default": differ,
         },
     )
     comparison = Comparison(context, target)
@@ -205,8 +215,13 @@ def compared(state: State, target: sa.MetaData) -> ops.UpgradeOps:
     return found
 
 
+def differ(_: Any, old: sa.Column[Any], new: sa.Column[Any], *__: Any) -> bool:
+    """Whether two columns have other defaults."""
+    return repr(default_of(old.server_default)) != repr(default_of(new.server_default))
+
+
 def compare_rules(state: State, target: sa.MetaData, found: ops.UpgradeOps) -> None:
-    """CHECKs and primary keys, which Alembic does not compare."""
+    """CHECKs, primary keys and conditions of indexes, which Alembic does not compare."""
     wanted = State.of(target)
     for key in state.tables.keys() & wanted.tables.keys():
         old, new = state.tables[key], wanted.tables[key]
@@ -227,6 +242,13 @@ def compare_rules(state: State, target: sa.MetaData, found: ops.UpgradeOps) -> N
                 key=lambda each: str(each.name),
             )
             made += (operation.from_constraint(check) for check in checks)
+        # Alembic compares the conditions of indexes on no database.
+        for name in sorted(old.indexes.keys() & new.indexes.keys()):
+            if old.indexes[name].conditions != new.indexes[name].conditions:
+                made += (
+                    operation.from_index(next(index for index in table.indexes if index.name == name))
+                    for table, operation in ((before, ops.DropIndexOp), (after, ops.CreateIndexOp))
+                )
         if old.primary_key != new.primary_key:
             if old.primary_key:
                 made.append(ops.DropConstraintOp.from_constraint(before.primary_key))

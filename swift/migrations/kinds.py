@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import Text, TypeDecorator, TypeEngine
 
-from swift.engines.metadata import sql_type
+from swift.engines.metadata import Moment, sql_type
 from swift.engines.schema import Column
 from swift.engines.schema import Kind as KindName
 
@@ -75,6 +75,20 @@ class Kind(TypeDecorator[Any]):
         if self.autoincrement:
             options.append("autoincrement=True")
         return f"Kind({', '.join(options)})"
+
+
+class Now(Moment):
+    """The default of a column that the database stamps: `sa.Column(..., server_default=Now("datetime"))`."""
+
+    inherit_cache = True
+
+    def __init__(self, kind: str = "datetime") -> None:
+        super().__init__(kind)
+        # What Alembic compares of a default that it has read.
+        self.text = repr(self)
+
+    def __repr__(self) -> str:
+        return f'Now("{self.kind}")'
 
 
 # To which kinds a kind can be changed without losing a value.

@@ -180,9 +180,10 @@ def only_renames(batch: list[tuple[str, Any, dict[str, Any]]]) -> list[tuple[str
     found = []
     for name, args, options in batch:
         changes = {
-            key for key, value in options.items()
-            if not key.startswith("existing_") and value not in (None, False) and key != "schema"
-        }  # fmt: skip
+            key
+            for key, value in options.items()
+            if not (key.startswith("existing_") or value is None or value is False or key == "schema")
+        }
         if name != "alter_column" or changes - {"name"} or not options.get("name"):
             return []
         found.append((str(args[1]), str(options["name"])))

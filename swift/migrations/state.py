@@ -15,7 +15,9 @@ from alembic.operations import ops
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
+from swift.engines.metadata import Moment
 from swift.migrations.errors import HistoryError
+from swift.migrations.kinds import Now
 
 Key = tuple[str | None, str]
 
@@ -25,8 +27,8 @@ class ColumnState:
     name: str
     type: TypeEngine[Any]
     nullable: bool
-    # SQL of the database's default.
-    default: str | None = None
+    # SQL of the database's default, or the moment of the insert.
+    default: str | Now | None = None
     autoincrement: bool = False
     comment: str | None = None
 
@@ -36,6 +38,11 @@ class IndexState:
     columns: tuple[Any, ...]
     unique: bool
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def conditions(self) -> set[str]:
+        """Which rows it is of; nothing for all."""
+        return {str(value) for key, value in self.options.items() if key.endswith("_where")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +271,7 @@ class State:
         if operation.modify_nullable is not None:
             column = replace(column, nullable=operation.modify_nullable)
         if operation.modify_server_default is not False:
-            column = replace(column, default=default_sql(operation.modify_server_default))
+            column = replace(column, default=default_of(operation.modify_server_default))
         if operation.modify_comment is not False:
             column = replace(column, comment=operation.modify_comment)
         table.columns[column.name] = column
@@ -301,17 +308,19 @@ def column_state(column: sa.Column[Any]) -> ColumnState:
         column.name,
         column.type,
         bool(column.nullable),
-        default_sql(column.server_default),
+        default_of(column.server_default),
         column.autoincrement is True,
         column.comment,
     )
 
 
-def default_sql(default: Any) -> str | None:
-    """The SQL of a server default, as a migration has it."""
+def default_of(default: Any) -> str | Now | None:
+    """A server default, as a migration has it."""
     if default is None:
         return None
     found = getattr(default, "arg", default)
+    if isinstance(found, Moment):
+        return Now(found.kind)
     if isinstance(found, str):
         return sa.literal(found).compile(compile_kwargs={"literal_binds": True}).string
     return (
@@ -342,10 +351,21 @@ def sql_column(column: ColumnState) -> sa.Column[Any]:
         column.name,
         column.type,
         nullable=column.nullable,
-        server_default=None if column.default is None else sa.text(column.default),
+        server_default=default_clause(column.default),
         autoincrement=True if column.autoincrement else "auto",
         comment=column.comment,
     )
+
+
+def default_clause(default: str | Now | None) -> Any:
+    if default is None or isinstance(default, Now):
+        return default
+    return sa.text(escaped(default))
+
+
+def escaped(sql: str) -> str:
+    """SQL in which no colon begins a parameter."""
+    return sql.replace(":", "\\:")
 
 
 def sql_table(table: TableState, metadata: sa.MetaData) -> sa.Table:

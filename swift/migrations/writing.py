@@ -24,7 +24,8 @@ from sqlalchemy.dialects import postgresql
 from swift.migrations.comparing import FillOp
 from swift.migrations.errors import MigrationError
 from swift.migrations.history import MAX_NAME, History
-from swift.migrations.kinds import Kind
+from swift.migrations.kinds import Kind, Now
+from swift.migrations.state import default_of, escaped
 
 
 def lines_of(context: AutogenContext, operation: ops.MigrateOperation) -> list[str]:
@@ -68,7 +69,15 @@ def source_of(value: Any) -> tuple[str, set[str]]:
 
 
 def render_item(type_: str, item: Any, context: AutogenContext) -> Any:
-    return repr(item) if type_ == "type" and isinstance(item, Kind) else False
+    if type_ == "type" and isinstance(item, Kind):
+        return repr(item)
+    if type_ == "server_default":
+        default = default_of(item)
+        if isinstance(default, Now):
+            context.imports.add(f"{OURS}Now")
+            return repr(default)
+        return "None" if default is None else f"sa.text({escaped(default)!r})"
+    return False
 
 
 def render(operations: ops.UpgradeOps | ops.DowngradeOps, imports: set[str]) -> str:
