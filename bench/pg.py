@@ -109,4 +109,6 @@ def run(options: Options) -> Report:
             gc.unfreeze()
             for driver in drivers:
                 runner.run(driver.close())
-    return Report.of("pg", "µs/operation or row", samples, {driver.name: driver.version for driver in drivers})
+    return Report.of(
+        "pg", "µs/operation or row", samples, {driver.name: driver.version for driver in drivers}
+    )

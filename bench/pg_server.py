@@ -75,7 +75,9 @@ def database() -> Iterator[str]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(directory)}
-        control = [binaries / "pg_ctl", "-D", data, "-w", "-s", "-l", directory / "log"]
+        control = [
+            str(part) for part in (binaries / "pg_ctl", "-D", data, "-w", "-s", "-l", directory / "log")
+        ]
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         subprocess.run([*control, "-o", options, "start"], check=True, cwd=directory, **account)
         try:

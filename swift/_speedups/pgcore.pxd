@@ -83,6 +83,8 @@ cdef class Statement:
 
 cdef class Prepared:
     cdef Statement statement
+    # As this session described it; None until it has.
+    cdef Description description
     cdef bytes name
     cdef int generation
     cdef long long used
@@ -114,6 +116,7 @@ cdef class Query(Future):
     cdef Dispatcher owner
     cdef Statement statement
     cdef Description description
+    cdef Prepared prepared
     cdef tuple args
     cdef int kind
     cdef int shape
@@ -121,6 +124,8 @@ cdef class Query(Future):
     # What it waited for when the server reported an error.
     cdef int expect_failed
     cdef int attempts
+    # Of its statement when it was written.
+    cdef int generation
     cdef bint shaped
     cdef bint parsing
     cdef bint barrier

@@ -182,6 +182,10 @@ cdef class Description:
         cdef list formats
         if self.codecs is not None:
             return 0
+        if self.text:
+            # Of the simple protocol: what every type is as text.
+            self.codecs = [self.registry.codec(25)] * len(self.columns)
+            return 0
         self.codecs = [self.registry.codec(column.oid) for column in self.columns]
         formats = [(<Codec?> codec).format for codec in self.codecs]
         if all(formats):
@@ -205,6 +209,8 @@ cdef class Description:
 
     def _decoder(self, into):
         self.learn()
+        if getattr(into, "__origin__", None) is tuple:
+            into = tuple
         return RowDecoder(Columns(tuple([column.name for column in self.columns])), self.codecs, into)
 
 
@@ -562,6 +568,9 @@ cdef class Dispatcher:
         """The caller of a query no longer waits for it."""
         return 0
 
+    def without_names(self):
+        """Sessions change between queries: prepared statements cannot be kept."""
+
 
 cdef class Channel:
     """What carries a connection's bytes."""
@@ -789,19 +798,32 @@ cdef class Query(Future):
             return False
         error = self.error
         code = getattr(error, "code", "")
-        if code == "26000":
+        if code in ("26000", "42P05") and self.attempts:
+            # The session is not ours alone: a pooler changes it between queries. Names are of no use there.
+            connection.prepared.pop(statement, None)
+            connection.without_names(statement)
+        elif code == "26000":
             connection.prepared.pop(statement, None)
         elif code == "42P05":
             # Names are made from contents: whoever prepared it, it is this statement.
             connection.mark_prepared(statement)
         elif code == "0A000" and error.routine == "RevalidateCachedQuery":
-            if statement.generation == 0 or not self.attempts:
+            if self.generation == statement.generation:
+                # The first of those that met it; the others find it done.
                 statement.forget()
+        elif code == "XX000" and self.expect_failed in (AWAIT_PARSE_COMPLETE, AWAIT_BIND_COMPLETE) and not self.attempts:
+            # "cache lookup failed for type": it was dropped, perhaps made again.
+            if "cache lookup failed for type" not in error.message:
+                return False
+            if self.generation == statement.generation:
+                statement.forget()
+            connection.registry.forget()
         elif self.expect_failed == AWAIT_PARSE_COMPLETE and statement.described and statement.oids and not self.attempts:
             # Its parameters may have got other types since it was described.
             if code[:2] != "42":
                 return False
-            statement.forget()
+            if self.generation == statement.generation:
+                statement.forget()
         elif code == "42883" and self.description is not None and not statement.described and not self.attempts:
             # A column without binary output: describe first, then ask for text.
             pass
@@ -825,6 +847,7 @@ cdef class Query(Future):
         self.connection = None
         self.command = None
         self.description = None
+        self.prepared = None
         self.decoded = None
         self.decoder = None
         self.count = 0
@@ -1238,6 +1261,9 @@ cdef class Connection:
             if q is None or q.expect != AWAIT_BIND_COMPLETE:
                 return self.violation("a BindComplete nobody waits for")
             q.expect = AWAIT_COMMAND_COMPLETE
+            if q.description is None and q.prepared is not None:
+                # What this session said of the statement, perhaps after the query was written.
+                q.description = q.prepared.description or q.statement.description
             return 0
         if type == c"C":
             return self.command_complete(q, payload, length)
@@ -1377,8 +1403,14 @@ cdef class Connection:
         known = statement.description
         if known is not None and known.raw == raw:
             q.description = known
+            if q.prepared is not None:
+                q.prepared.description = known
             return 0
         q.description = self.description(raw, False)
+        if q.prepared is not None:
+            q.prepared.description = q.description
+        if not statement.described:
+            statement.description = q.description
         if self.closed is None and q.kind != DESCRIBE and not q.description.unknown():
             # New, or changed since another connection saw it.
             q.description.learn()
@@ -1823,16 +1855,18 @@ cdef class Connection:
         cdef Statement statement = q.statement
         cdef Prepared prepared
         cdef PyObject* found = PyDict_GetItem(self.prepared, statement) if statement.named else NULL
+        q.generation = statement.generation
         if found != NULL and (<Prepared> found).generation == statement.generation:
             (<Prepared> found).used = self.clock = self.clock + 1
             prepared = None
+            q.prepared = <Prepared> found
             q.expect = AWAIT_BIND_COMPLETE
             if q.kind == DESCRIBE:
                 pg_msg_describe(w, c"S", PyBytes_AS_STRING(statement.name), PyBytes_GET_SIZE(statement.name))
                 pg_put_bytes(w, PyBytes_AS_STRING(SYNC), 5)
                 q.expect = AWAIT_PARAMETER_DESCRIPTION
                 return 0
-            q.description = statement.description
+            q.description = None
         else:
             prepared = self.prepare(q, statement, <Prepared> found if found != NULL else None)
             q.expect = AWAIT_PARSE_COMPLETE
@@ -1886,6 +1920,7 @@ cdef class Connection:
         prepared.statement = statement
         prepared.name = statement.name
         prepared.generation = statement.generation
+        q.prepared = prepared
         return prepared
 
     cdef int remember(self, Prepared prepared) except -1:
@@ -1894,12 +1929,21 @@ cdef class Connection:
             self.prepared[prepared.statement] = prepared
         return 0
 
+    def without_names(self, Statement statement not None):
+        """From now on statements are parsed with every use, in the same round trip."""
+        statement.named = False
+        statement.forget()
+        self.prepared_max = 0
+        if self.dispatcher is not None:
+            self.dispatcher.without_names()
+
     def mark_prepared(self, Statement statement not None):
         """The server has it under its name."""
         cdef Prepared prepared = Prepared.__new__(Prepared)
         prepared.statement = statement
         prepared.name = statement.name
         prepared.generation = statement.generation
+        prepared.description = statement.description
         self.remember(prepared)
 
     @property
@@ -1920,10 +1964,12 @@ cdef class Connection:
         if q.args is not None:
             found = PyDict_GetItem(self.prepared, statement) if statement.named else NULL
             q.expect = AWAIT_BIND_COMPLETE
-            q.description = statement.description
+            q.description = None
             if found == NULL or (<Prepared> found).generation != statement.generation:
                 prepared = self.prepare(q, statement, <Prepared> found if found != NULL else None)
                 q.expect = AWAIT_PARSE_COMPLETE
+            else:
+                q.prepared = <Prepared> found
             position = pg_bind_begin(w, PyBytes_AS_STRING(q.portal), PyBytes_GET_SIZE(q.portal),
                                      PyBytes_AS_STRING(statement.name), PyBytes_GET_SIZE(statement.name))
             if statement.described:

@@ -12,6 +12,8 @@ cdef class Multiplexer(Dispatcher):
     cdef readonly Flusher flusher
     cdef Query queue_head
     cdef Query queue_tail
+    # Slow statements wait apart, so that nothing waits behind them.
+    cdef object slow_waiting
     cdef readonly int queued
     cdef readonly int slow
     cdef public int max_size

@@ -13,6 +13,7 @@ One multiplexer belongs to one event loop; nothing here is locked, nothing is sh
 from __future__ import annotations
 
 from asyncio import _get_running_loop as running_loop
+from collections import deque
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
@@ -69,6 +70,7 @@ cdef class Multiplexer(Dispatcher):
         self.flusher = flusher
         self.statements = {}
         self.connections = []
+        self.slow_waiting = deque()
         self.max_size = max_size
         self.depth = depth
         self.statements_max = 4096
@@ -115,6 +117,13 @@ cdef class Multiplexer(Dispatcher):
 
     cdef int enqueue(self, Query q) except -1:
         cdef Connection connection
+        if q.statement.seconds > SLOW:
+            connection = None if self.slow_waiting else self.choose(q)
+            if connection is not None:
+                return self.send(q, connection)
+            self.slow_waiting.append(q)
+            self.want_connection()
+            return 0
         if self.queue_head is None:
             connection = self.choose(q)
             if connection is not None:
@@ -167,6 +176,9 @@ cdef class Multiplexer(Dispatcher):
 
     cdef int send(self, Query q, Connection connection) except -1:
         cdef Statement statement = q.statement
+        if not statement.described and q.args and q.kind == EXECUTE:
+            # It was forgotten while the query waited.
+            return self.describe(q)
         if statement.seconds > SLOW or statement.seconds < 0:
             q.slow = True
             connection.slow += 1
@@ -205,6 +217,15 @@ cdef class Multiplexer(Dispatcher):
                     self.queue_tail = None
                 q.next = None
                 self.queued -= 1
+                if q.state == PENDING:
+                    self.send(q, connection)
+            while self.slow_waiting:
+                q = <Query> self.slow_waiting[0]
+                if q.state == PENDING:
+                    connection = self.choose(q)
+                    if connection is None:
+                        break
+                self.slow_waiting.popleft()
                 if q.state == PENDING:
                     self.send(q, connection)
         finally:
@@ -252,7 +273,7 @@ cdef class Multiplexer(Dispatcher):
         connection.used = False
         connection.idle_since = swift_pg_now()
         self.connections.append(connection)
-        if self.queue_head is not None:
+        if self.queue_head is not None or self.slow_waiting:
             self.drain()
 
     def give_back_unused(self, Connection connection not None):
@@ -266,7 +287,7 @@ cdef class Multiplexer(Dispatcher):
         connection.shared = True
         connection.reserved = False
         self.connections.append(connection)
-        if self.queue_head is not None:
+        if self.queue_head is not None or self.slow_waiting:
             self.drain()
         return True
 
@@ -293,7 +314,13 @@ cdef class Multiplexer(Dispatcher):
 
     def check_reserved(self, Connection connection not None):
         """A reserved connection that was held back may be idle by now."""
-        if connection.reserved and connection.depth == 0 and connection.holds == 0 and connection.closed is None:
+        if (
+            connection.reserved
+            and connection.depth == 0
+            and connection.holds == 0
+            and not connection.waiting
+            and connection.closed is None
+        ):
             connection.shared = False
             connection.reserved = False
             self.idle(connection)
@@ -310,6 +337,10 @@ cdef class Multiplexer(Dispatcher):
             if q.state == PENDING:
                 pgcore.fail_like(q, error)
             q = following
+        while self.slow_waiting:
+            q = <Query> self.slow_waiting.popleft()
+            if q.state == PENDING:
+                pgcore.fail_like(q, error)
 
     # ---- a statement's first time
 
@@ -328,6 +359,10 @@ cdef class Multiplexer(Dispatcher):
         d.owner = self
         return self.enqueue(d)
 
+    def without_names(self):
+        """Sessions change between queries (a pooler): prepared statements cannot be kept."""
+        self.cache_size = 0
+
     # ---- told by connections
 
     cdef int finished(self, Query q, Connection connection) except -1:
@@ -337,12 +372,12 @@ cdef class Multiplexer(Dispatcher):
             self.unslow(q, connection)
         if connection.depth == 0:
             connection.idle_since = swift_pg_now()
-        if not connection.shared:
-            return 0
-        if connection.reserved and connection.depth == 0 and connection.holds == 0:
+        if connection.reserved and connection.depth == 0 and connection.holds == 0 and not connection.waiting:
             connection.shared = False
             connection.reserved = False
             self.loop.call_soon(self.idle, connection)
+        if not connection.shared:
+            return 0
         if connection.status != c"I":
             self.lost_connection(connection, q)
         if statement is not None and q.kind == EXECUTE and q.error is None:
@@ -352,7 +387,7 @@ cdef class Multiplexer(Dispatcher):
             self.completed += 1
             self.failed += q.error is not None
             self.buckets[swift_pg_bucket(connection.head_since - q.started)] += 1
-        if self.queue_head is not None:
+        if self.queue_head is not None or self.slow_waiting:
             self.drain()
         return 0
 

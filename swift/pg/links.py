@@ -124,18 +124,26 @@ class LoopLink(Link):
     def cancel_soon(self) -> None:
         """Nobody waits for what is in flight: tell the server, unless it is over by then."""
         if self.cancelling is None and not self.closed:
-            self.cancelling = self.channel.loop.create_task(self._cancel())
+            # While this runs nothing new is written, so a request can only meet what was left behind. Others who share the
+            # connection are not kept from it until it is clear that there will be one.
+            held = not self.core.shared
+            if held:
+                self.core.hold()
+            self.cancelling = self.channel.loop.create_task(self._cancel(held))
 
-    async def _cancel(self) -> None:
+    async def _cancel(self, held: bool) -> None:
         core = self.core
         try:
-            await asyncio.sleep(CANCEL_AFTER_SECONDS)
+            end = pgcore.monotonic() + CANCEL_AFTER_SECONDS
+            while core.all_abandoned and pgcore.monotonic() < end:
+                await asyncio.sleep(0.001)
             if self.closed or not core.all_abandoned:
                 return
-            core.hold()
+            if not held:
+                held = True
+                core.hold()
             try:
                 async with asyncio.timeout(CANCEL_PATIENCE_SECONDS):
-                    # While this runs nothing new is written, so it can only meet what was left behind.
                     await drive(cancel(self.options, self.session))
                     while core.in_flight and not self.closed:  # noqa: ASYNC110 (the kernel has no event for it)
                         await asyncio.sleep(0.001)
@@ -143,12 +151,13 @@ class LoopLink(Link):
                 # It can neither be cancelled nor waited for.
                 core.close(error)
                 self.close()
-            finally:
-                core.release()
-                if not self.closed and core.shared and core.dispatcher is not None:
-                    core.dispatcher.wake_up()
         finally:
             self.cancelling = None
+            if held:
+                core.release()
+            if not self.closed and core.dispatcher is not None:
+                core.dispatcher.check_reserved(core)
+                core.dispatcher.wake_up()
 
     async def cancel(self) -> None:
         """Send a CancelRequest for what is executing; when it returns, the server has been told."""

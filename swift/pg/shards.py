@@ -65,6 +65,7 @@ class LoopShard:
         self.closing = False
         self.emptied: asyncio.Future[None] | None = None
         self.failures = 0
+        self.refilling: asyncio.TimerHandle | None = None
         self.flusher = pgtransport.Flusher(loop)
         mux = pgmux.Multiplexer(loop, settings.registry, self.flusher, limits.max_size, limits.pipeline_depth)
         mux.cache_size = settings.statement_cache_size
@@ -124,6 +125,8 @@ class LoopShard:
             self.counters.failed_connects += 1
             self.failures += 1
             self._nobody_comes(error)
+            if not self.closing:
+                self._refill_soon()
         except BaseException:
             self.opening -= 1
             raise
@@ -238,6 +241,9 @@ class LoopShard:
         """A connection that is free goes to whoever is next."""
         if link.closed:
             return
+        if self.closing or self._over(link):
+            self._retire(link)
+            return
         while self.waiters:
             if self.mux.queued and not self.mux.connections:
                 # Shared queries wait as well: they go first through it, then it is kept for the waiter.
@@ -264,9 +270,22 @@ class LoopShard:
             self.links.remove(link)
             self.counters.evicted += 1
         self.mux.withdraw(core)
-        if not self.closing and (self.waiters or self.mux.queued):
-            self.grow()
+        if not self.closing:
+            if self.waiters or self.mux.queued:
+                self.grow()
+            self._refill_soon()
         self._check_empty()
+
+    def _refill_soon(self) -> None:
+        """Back to min_size, at the pace at which the server lets itself be reached."""
+        if self.refilling is None and self.size < self.limits.min_size:
+            pause = min(LONGEST_BACKOFF_SECONDS, 0.05 * 2 ** min(self.failures, 10))
+            self.refilling = self.loop.call_later(jittered(pause), self._refill)
+
+    def _refill(self) -> None:
+        self.refilling = None
+        if not self.closing:
+            self.start()
 
     def _left_open(self, core: Connection, query: Query) -> None:
         """A shared query left a transaction open, or failed: nothing on this connection is its caller's own."""
@@ -328,9 +347,9 @@ class LoopShard:
     def _retire(self, link: LoopLink) -> None:
         """Close a connection that has had its time, when its last answer is there."""
         self.mux.withdraw(link.core)
-        if link.core.in_flight:
+        if link.core.in_flight or link.core.held:
+            link.core.retire_at = -1
             link.core.reserved = True
-            link.simple("").call_back(lambda _: self._close(link))
         else:
             self._close(link)
 
@@ -344,12 +363,7 @@ class LoopShard:
     async def _keep(self) -> None:
         """Every health_check_interval_secs: retire, drop what is idle too long, check what is idle, refill."""
         while not self.closing:
-            pause = self.limits.health_check_interval_secs
-            if self.failures:
-                pause = min(LONGEST_BACKOFF_SECONDS, 0.2 * 2 ** min(self.failures, 10))
-            elif self.size < self.limits.min_size:
-                pause = min(pause, 0.2)
-            await asyncio.sleep(jittered(pause))
+            await asyncio.sleep(jittered(self.limits.health_check_interval_secs))
             self.check()
 
     def check(self) -> None:
@@ -396,6 +410,8 @@ class LoopShard:
         if self.keeper is not None:
             self.keeper.cancel()
             self.keeper = None
+        if self.refilling is not None:
+            self.refilling.cancel()
         closed = PgClosedError("The pool is closed.", safe_to_retry=True)
         for waiter in self.waiters:
             if not waiter.done():
@@ -425,7 +441,7 @@ class LoopShard:
     def forget(self) -> None:
         """In a child process: the sockets are the parent's sessions."""
         self.closing = True
-        for link in self.links:
+        for link in list(self.links):
             link.channel.forget()
         self.links.clear()
 
@@ -587,7 +603,7 @@ class BlockingShard:
 
     def forget(self) -> None:
         """In a child process."""
-        for link in self.links:
+        for link in list(self.links):
             link.channel.forget()
         self.links.clear()
         self.idle.clear()

@@ -7,7 +7,6 @@ fetch. Each fetch has its own Sync, so other statements of the transaction may g
 from __future__ import annotations
 
 import itertools
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -67,103 +66,28 @@ class RowStream:
         self._args = args
         self._chunk_size = chunk_size
         self._into = into
-        self._rows: weakref.ref[Any] | None = None
+        self._chunks: AsyncGenerator[list[Any], None] | None = None
+        self._blocking: Generator[list[Any], None, None] | None = None
 
-    # The iterator refers to the stream; the other way a weak reference does, so that one left early ends at once.
+    # The chunks do not refer to the stream: left early without `with`, they end with their iterator.
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        rows = RowIterator(self.chunks())
-        self._rows = weakref.ref(rows)
-        return rows
+        return RowIterator(self.chunks())
 
     def __iter__(self) -> Iterator[Any]:
-        rows = self._each_blocking()
-        self._rows = weakref.ref(rows)
-        return rows
+        return itertools.chain.from_iterable(self.chunks_blocking())
 
-    def _each_blocking(self) -> Generator[Any, None, None]:
-        for rows in self.chunks_blocking():
-            yield from rows
-
-    async def chunks(self) -> AsyncGenerator[list[Any], None]:
+    def chunks(self) -> AsyncGenerator[list[Any], None]:
         """The rows, in lists of chunk_size."""
-        pg = await self._pg.lease_async()
-        alone = False
-        portal = None
-        ended = False
-        try:
-            core = pg.own().core
-            alone = core.transaction_status == "I" and not core.in_flight
-            begin = pg.command("BEGIN") if alone else None
-            portal = _Portal(core, self._sql, self._args, self._into)
-            fetch = portal.fetch(self._chunk_size)
-            if begin is not None:
-                await begin
-            while True:
-                rows = await fetch
-                if not fetch.is_suspended:
-                    ended = True
-                    if alone:
-                        await pg.command("COMMIT")
-                    if rows:
-                        yield rows
-                    return
-                fetch = portal.fetch(self._chunk_size)
-                yield rows
-        except PgError:
-            ended = True
-            if alone:
-                _quietly(pg.command("ROLLBACK"))
-            raise
-        finally:
-            if not ended and portal is not None:
-                _quietly(fetch)
-                if alone:
-                    _quietly(pg.command("ROLLBACK"))
-                else:
-                    portal.close()
-            pg.unlease()
+        self._chunks = chunks = _chunks(self._pg, self._sql, self._args, self._chunk_size, self._into)
+        return chunks
 
     def chunks_blocking(self) -> Generator[list[Any], None, None]:
         """The rows, in lists of chunk_size, on a thread that waits."""
-        pg = self._pg.lease_blocking()
-        alone = False
-        portal = None
-        ended = False
-        try:
-            link: Any = pg.own_any()
-            core = link.core
-            alone = core.transaction_status == "I"
-            begin = core.execute(pgcore.new_query(core.statement("BEGIN"))) if alone else None
-            portal = _Portal(core, self._sql, self._args, self._into)
-            fetch = portal.fetch(self._chunk_size)
-            if begin is not None:
-                link.wait(begin)
-            while True:
-                rows = link.wait(fetch)
-                if not fetch.is_suspended:
-                    ended = True
-                    if alone:
-                        pg.command_blocking("COMMIT")
-                    if rows:
-                        yield rows
-                    return
-                fetch = portal.fetch(self._chunk_size)
-                link.channel.flush()
-                yield rows
-        except PgError:
-            ended = True
-            if alone:
-                pg.command_blocking("ROLLBACK", simple=True)
-            raise
-        finally:
-            if not ended and portal is not None:
-                _quietly(fetch)
-                if alone:
-                    pg.command_blocking("ROLLBACK", simple=True)
-                else:
-                    portal.close()
-            pg.unlease()
+        self._blocking = chunks = _chunks_blocking(
+            self._pg, self._sql, self._args, self._chunk_size, self._into
+        )
+        return chunks
 
     async def __aenter__(self) -> RowStream:
         return self
@@ -171,9 +95,8 @@ class RowStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        rows = None if self._rows is None else self._rows()
-        if rows is not None:
-            await rows.aclose()
+        if self._chunks is not None:
+            await self._chunks.aclose()
 
     def __enter__(self) -> RowStream:
         return self
@@ -181,9 +104,92 @@ class RowStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        rows = None if self._rows is None else self._rows()
-        if rows is not None:
-            rows.close()
+        if self._blocking is not None:
+            self._blocking.close()
+
+
+async def _chunks(
+    outer: Pg, sql: str, args: tuple[Any, ...], size: int, into: Any
+) -> AsyncGenerator[list[Any], None]:
+    pg = await outer.lease_async()
+    alone = False
+    portal = None
+    ended = False
+    try:
+        core = pg.own().core
+        alone = core.transaction_status == "I" and not core.in_flight
+        begin = pg.command("BEGIN") if alone else None
+        portal = _Portal(core, sql, args, into)
+        fetch = portal.fetch(size)
+        if begin is not None:
+            await begin
+        while True:
+            rows = await fetch
+            if not fetch.is_suspended:
+                ended = True
+                if alone:
+                    await pg.command("COMMIT")
+                if rows:
+                    yield rows
+                return
+            fetch = portal.fetch(size)
+            yield rows
+    except PgError:
+        ended = True
+        if alone:
+            _quietly(pg.command("ROLLBACK"))
+        raise
+    finally:
+        if not ended and portal is not None:
+            _quietly(fetch)
+            if alone:
+                _quietly(pg.command("ROLLBACK"))
+            else:
+                portal.close()
+        pg.unlease()
+
+
+def _chunks_blocking(
+    outer: Pg, sql: str, args: tuple[Any, ...], size: int, into: Any
+) -> Generator[list[Any], None, None]:
+    pg = outer.lease_blocking()
+    alone = False
+    portal = None
+    ended = False
+    try:
+        link: Any = pg.own_any()
+        core = link.core
+        alone = core.transaction_status == "I"
+        begin = core.execute(pgcore.new_query(core.statement("BEGIN"))) if alone else None
+        portal = _Portal(core, sql, args, into)
+        fetch = portal.fetch(size)
+        if begin is not None:
+            link.wait(begin)
+        while True:
+            rows = link.wait(fetch)
+            if not fetch.is_suspended:
+                ended = True
+                if alone:
+                    pg.command_blocking("COMMIT")
+                if rows:
+                    yield rows
+                return
+            fetch = portal.fetch(size)
+            link.channel.flush()
+            yield rows
+    except PgError:
+        ended = True
+        if alone:
+            pg.command_blocking("ROLLBACK", simple=True)
+        raise
+    finally:
+        if not ended and portal is not None:
+            _quietly(fetch)
+            if alone:
+                pg.command_blocking("ROLLBACK", simple=True)
+            else:
+                portal.close()
+        pg.unlease()
 
 
 class Cursor:

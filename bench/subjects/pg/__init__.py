@@ -6,7 +6,7 @@ does its operation so many times; the time is taken around it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -80,8 +80,8 @@ class Driver:
 
     name: str
     cases: dict[str, Case]
-    verify: Callable[[str], Awaitable[None]]
-    close: Callable[[], Awaitable[None]]
+    verify: Callable[[str], Coroutine[None, None, None]]
+    close: Callable[[], Coroutine[None, None, None]]
 
     @property
     def version(self) -> str:

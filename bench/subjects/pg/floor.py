@@ -36,7 +36,9 @@ def message(kind: bytes, payload: bytes) -> bytes:
 
 def bind(statement: bytes, *values: bytes) -> bytes:
     parameters = b"".join(struct.pack("!i", len(value)) + value for value in values)
-    body = b"\0" + statement + b"\0\0\x01\0\x01" + struct.pack("!h", len(values)) + parameters + b"\0\x01\0\x01"
+    body = (
+        b"\0" + statement + b"\0\0\x01\0\x01" + struct.pack("!h", len(values)) + parameters + b"\0\x01\0\x01"
+    )
     return message(b"B", body) + EXECUTE
 
 
@@ -129,9 +131,7 @@ async def subject(dsn: str) -> Driver:
     hundred = [bind(b"hundred", struct.pack("!q", number)) + SYNC for number in range(9000)]
     twenty = [bind(b"q%d" % number, struct.pack("!q", 7)) + SYNC for number in range(20)]
     everything = bind(b"bulk") + SYNC
-    inserts = b"".join(
-        bind(b"insert", struct.pack("!i", number), label.encode()) for number, label in PAIRS
-    )
+    inserts = b"".join(bind(b"insert", struct.pack("!i", number), label.encode()) for number, label in PAIRS)
     rows = b"".join(
         struct.pack("!hiiid", 4, 4, number, 8, x)
         + struct.pack("!i", len(label))

@@ -32,7 +32,11 @@ def literal(sql: str) -> LiteralString:
 
 async def subject(dsn: str) -> Driver:
     pool: Any = AsyncConnectionPool(
-        dsn, min_size=CONNECTIONS, max_size=CONNECTIONS, open=False, kwargs={"autocommit": True, "prepare_threshold": 0}
+        dsn,
+        min_size=CONNECTIONS,
+        max_size=CONNECTIONS,
+        open=False,
+        kwargs={"autocommit": True, "prepare_threshold": 0},
     )
     await pool.open(wait=True)
 

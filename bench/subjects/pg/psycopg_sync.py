@@ -15,7 +15,11 @@ from bench.subjects.pg.psycopg_async import HUNDRED, PK, TWENTY_PYFORMAT, litera
 
 async def subject(dsn: str) -> Driver:
     pool: Any = ConnectionPool(
-        dsn, min_size=CONNECTIONS, max_size=CONNECTIONS, open=True, kwargs={"autocommit": True, "prepare_threshold": 0}
+        dsn,
+        min_size=CONNECTIONS,
+        max_size=CONNECTIONS,
+        open=True,
+        kwargs={"autocommit": True, "prepare_threshold": 0},
     )
     pool.wait()
     threads = ThreadPoolExecutor(TASKS)
@@ -66,7 +70,8 @@ async def subject(dsn: str) -> Driver:
             for number in range(count):
                 with connection.pipeline():
                     cursors = [
-                        connection.execute(literal(sql), (number % ROWS + 1,), binary=True) for sql in TWENTY_PYFORMAT
+                        connection.execute(literal(sql), (number % ROWS + 1,), binary=True)
+                        for sql in TWENTY_PYFORMAT
                     ]
                     for cursor in cursors:
                         cursor.fetchone()

@@ -53,7 +53,9 @@ class Point(msgspec.Struct):
 
 def _expect(found: object, expected: object, case: str) -> None:
     if found != expected:
-        raise WrongAnswer(f"swift, {case}: expected {shorten(repr(expected), 300)}, got {shorten(repr(found), 300)}")
+        raise WrongAnswer(
+            f"swift, {case}: expected {shorten(repr(expected), 300)}, got {shorten(repr(found), 300)}"
+        )
 
 
 async def subject(dsn: str) -> Driver:
@@ -124,7 +126,9 @@ async def subject(dsn: str) -> Driver:
             _expect(tuple(await execute(SELECT_PK, 7).one()), person(7), case)
         elif case == "c64_rows100":
             found = await execute(SELECT_100, 50).all(Person)
-            _expect([msgspec.structs.astuple(row) for row in found], [person(n) for n in range(51, 151)], case)
+            _expect(
+                [msgspec.structs.astuple(row) for row in found], [person(n) for n in range(51, 151)], case
+            )
         elif case == "c64_rows100_json":
             found = msgspec.json.decode(await execute(SELECT_100, 50).json(), type=list[Person])
             _expect([row.id for row in found], list(range(51, 151)), case)
