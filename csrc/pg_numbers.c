@@ -179,9 +179,22 @@ static size_t put_decimal(decimal value, bool negative, char *out) {
         memcpy(out, "0.0", 3);
         return (size_t)(out + 3 - start);
     }
-    while (value.digits % 10 == 0) {
+    /* Up to 16 zeros, in steps of 8, 4, 2, 1. */
+    while (value.digits % 100000000 == 0) {
+        value.digits /= 100000000;
+        value.exponent += 8;
+    }
+    if (value.digits % 10000 == 0) {
+        value.digits /= 10000;
+        value.exponent += 4;
+    }
+    if (value.digits % 100 == 0) {
+        value.digits /= 100;
+        value.exponent += 2;
+    }
+    if (value.digits % 10 == 0) {
         value.digits /= 10;
-        value.exponent++;
+        value.exponent += 1;
     }
     length = (int)decimal_length(value.digits);
     point = length + value.exponent; /* digits before the decimal point */

@@ -97,11 +97,12 @@ static void put_two(int32_t value, char *out) {
 }
 
 static size_t put_year(int32_t year, char *out) {
-    char digits[PG_INT_TEXT];
-    size_t length = pg_text_i64(year, digits), zeros = length < 4 ? 4 - length : 0;
-    memset(out, '0', zeros);
-    memcpy(out + zeros, digits, length);
-    return zeros + length;
+    if (year <= 9999) {
+        put_two(year / 100, out);
+        put_two(year % 100, out + 2);
+        return 4;
+    }
+    return pg_text_i64(year, out);
 }
 
 /* The date without its era; true when that is BC. */
