@@ -153,7 +153,8 @@ class Described(Protocol):
 
 def tables_of(models: Iterable[Any]) -> list[Table]:
     """The tables of `models`, referenced tables before the ones that refer to them where no cycle forbids."""
-    tables = list(dict.fromkeys(table for model in models for table in model._meta.tables))
+    managed = (model for model in models if model._meta.managed)
+    tables = list(dict.fromkeys(table for model in managed for table in model._meta.tables))
     ordered: list[Table] = []
     visiting: set[int] = set()
 

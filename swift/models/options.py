@@ -28,6 +28,7 @@ META = (
     "comment",
     "soft_delete",
     "tenant_field",
+    "managed",
 )
 # What an abstract model gives to its heirs.
 INHERITED = ("ordering", "indexes", "constraints", "soft_delete", "tenant_field", "schema")
@@ -73,6 +74,8 @@ class Options:
         self.stamped = tuple(key for key, field in self.fields.items() if field.auto in ("create", "update"))
         self.meta = dict(meta)
         self.scopes = () if self.abstract else rules_of(meta)
+        # Whether its table is ours to create and change: not that of a view.
+        self.managed: bool = meta.get("managed", True)
         self.soft_delete: str | None = meta.get("soft_delete")
         self.tenant_field: str | None = meta.get("tenant_field")
         self.validated = tuple(key for key, field in self.fields.items() if field.validators)
