@@ -16,6 +16,7 @@ from swift import Model, fields
 from swift.engines import Database
 from swift.migrations.comparing import compared, target_metadata
 from swift.migrations.inspecting import inspect
+from swift.migrations.making import all_models
 from swift.migrations.state import State
 from swift.migrations.writing import described
 from swift.models import Index, Unique
@@ -136,7 +137,7 @@ def test_a_foreign_database_becomes_models_that_can_be_imported(project: Project
     assert item.columns["parent_id"].name == "parent"
     assert models["ANode"]._meta.relations["up"].target() is models["ANode"]
     assert "loan" in text
-    assert "big_orders" in text
+    assert models["BigOrders"]._meta.managed is False
     if project.dialect == "postgresql":
         assert [member.value for member in models["Person"]._meta.fields["mood"].enum] == [
             "happy",
@@ -156,18 +157,48 @@ def test_the_models_of_a_foreign_database_have_types(tmp_path: Path, project: Pr
     assert "inspected.py" not in done.stdout, done.stdout
 
 
-def test_the_models_of_a_foreign_database_read_and_write(sqlite_project: Project) -> None:
-    models = {model.__name__: model for model in models_of(foreign(sqlite_project))}
+def test_the_models_of_a_foreign_database_read_and_write(project: Project) -> None:
+    models = {model.__name__: model for model in models_of(foreign(project))}
 
     async def use() -> None:
-        async with Database.from_url(sqlite_project.url):
-            made = await models["Order"].objects.create(id=1, class_="a", odd_name="x", save_=True)
+        async with Database.from_url(project.url):
+            made = await models["Order"].objects.create(id=1, class_="a", odd_name="x", save_=True, total=200)
             await models["LineItem"].objects.create(id=5, order_id=made.id, product="p")
             item = await models["LineItem"].objects.select_related("order").get(id=5)
             assert (item.order.class_, item.order.odd_name) == ("a", "x")
+            assert [order.total async for order in models["BigOrders"].objects.all()] == [200]
 
     asyncio.run(use())
-    assert sqlite_project.sql('SELECT "class", "save" FROM "Order"') == [("a", 1)]
+    assert project.sql('SELECT "class", "save" FROM "Order"') == [("a", True)]
+
+
+class Summary(Model):
+    id: int = fields.IntegerField(primary_key=True)
+
+    class Meta:
+        managed = False
+
+
+class Detail(Model):
+    id: int = fields.IDField()
+    summary_id: int = fields.ForeignKey(Summary)
+
+
+def test_a_table_that_is_not_managed_is_neither_made_nor_missed(project: Project) -> None:
+    project.sql("CREATE TABLE summary (id integer PRIMARY KEY)")
+    project.make(Detail)
+    project.migrate()
+    keys = project.inspect(lambda inspector: inspector.get_foreign_keys("detail"))
+    assert [key["referred_table"] for key in keys] == ["summary"]
+    assert not project.lacks(Detail)
+    assert Summary not in all_models()
+
+    async def create() -> set[str]:
+        async with Database.from_url(f"sqlite:///{project.directory}.db") as db:
+            await db.create_tables([Summary])
+            return {name for (name,) in await db.fetch("SELECT name FROM sqlite_master")}
+
+    assert asyncio.run(create()) == set()
 
 
 def test_some_tables_may_be_asked_for(sqlite_project: Project) -> None:

@@ -77,7 +77,8 @@ class FillOp(ops.MigrateOperation):
 
 def target_metadata(tables: Iterable[Table]) -> sa.MetaData:
     """The models' tables, their types named as migrations name them."""
-    tables = with_references(list(tables))
+    ours = list(tables)
+    tables = with_references(ours)
     made = metadata(tables)
     for table in tables:
         sql = made.tables[f"{table.schema}.{table.name}" if table.schema else table.name]
@@ -88,6 +89,8 @@ def target_metadata(tables: Iterable[Table]) -> sa.MetaData:
                 found.server_default = sa.DefaultClause(default_clause(default))
             if not column.primary_key:
                 found.autoincrement = "auto"
+        # Referred to only: somebody else makes it.
+        sql.info["foreign"] = not any(table is other for other in ours)
         if not any(column.autoincrement for column in table.columns):
             sql.kwargs.pop("sqlite_autoincrement", None)
     return made
@@ -199,6 +202,7 @@ def compared(state: State, target: sa.MetaData) -> ops.UpgradeOps:
         dialect=dialect,
         opts={
             "target_metadata": target,
+            "include_object": lambda item, *_: not item.info.get("foreign"),
             "include_schemas": True,
             "compare_type": lambda _, __, ___, old, new: repr(old) != repr(new),
             "compare_server_default": differ,
@@ -222,7 +226,7 @@ def differ(_: Any, old: sa.Column[Any], new: sa.Column[Any], *__: Any) -> bool:
 
 def compare_rules(state: State, target: sa.MetaData, found: ops.UpgradeOps) -> None:
     """CHECKs, primary keys and conditions of indexes, which Alembic does not compare."""
-    wanted = State.of(target)
+    wanted = State.of(target, foreign=False)
     for key in state.tables.keys() & wanted.tables.keys():
         old, new = state.tables[key], wanted.tables[key]
         made: list[ops.MigrateOperation] = []
@@ -286,7 +290,7 @@ def changes(
 def settle_renames(state: State, target: sa.MetaData, answers: Answers) -> list[ops.MigrateOperation]:
     made: list[ops.MigrateOperation] = []
     questions: list[str] = []
-    wanted = State.of(target)
+    wanted = State.of(target, foreign=False)
     come = [key for key in wanted.tables if key not in state.tables]
     for old_key in [key for key in state.tables if key not in wanted.tables]:
         for new_key in come:

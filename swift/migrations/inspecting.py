@@ -19,7 +19,7 @@ from swift.migrations.connecting import connected, reading
 from swift.migrations.rebuilding import foreign_key_actions
 from swift.migrations.running import OWN_TABLES
 from swift.models import Model, fields
-from swift.models.options import META, snake_case
+from swift.models.options import snake_case
 
 ON_DELETE = {
     "CASCADE": "cascade",
@@ -313,8 +313,6 @@ class Module:
         """Why there is no model for it; "" if there is one."""
         if len(table.primary_key) > 1 and not composite_keys():
             return f"its key is of several columns ({', '.join(table.primary_key)})."
-        if table.view and "managed" not in META:
-            return "it is a view, and migrations would make a table of it."
         if not table.columns:
             return "it has no columns."
         return ""

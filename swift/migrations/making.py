@@ -32,7 +32,7 @@ def all_models(root: type[Any] = Model) -> list[type[Model]]:
     """Every model with a table that is loaded, in the order of their declaration. The framework's own are none."""
     found: list[type[Model]] = []
     for model in root.__subclasses__():
-        if not model._meta.abstract and getattr(model._meta, "managed", True) and model not in found:
+        if not model._meta.abstract and model._meta.managed and model not in found:
             found.append(model)
         found += (each for each in all_models(model) if each not in found)
     return found

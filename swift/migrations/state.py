@@ -155,11 +155,12 @@ class State:
         self.tables: dict[Key, TableState] = {}
 
     @classmethod
-    def of(cls, metadata: sa.MetaData) -> State:
-        """The state of a database that has just these tables."""
+    def of(cls, metadata: sa.MetaData, *, foreign: bool = True) -> State:
+        """The state of a database that has just these tables, with those that others make or without."""
         made = cls()
         for table in metadata.tables.values():
-            made.create(table)
+            if foreign or not table.info.get("foreign"):
+                made.create(table)
         return made
 
     def copy(self) -> State:
