@@ -314,6 +314,45 @@ async def test_a_placeholder_inside_a_type_is_filled_in() -> None:
     assert shown("/notes/by-text")["additionalProperties"] == {"type": "array", "items": reference}
 
 
+async def test_an_action_that_answers_the_model_is_documented_as_the_others() -> None:
+    class Notes(ModelViewSet):
+        model = Note
+
+        @action(detail=True, methods=["POST"])
+        async def pin(self) -> Note:
+            note: Note = await self.get_object()
+            note.pinned = True
+            return await note.save(only=["pinned"])
+
+        @action(detail=False)
+        async def pinned(self) -> list[Note]:
+            return await self.get_queryset().filter(pinned=True)
+
+    async with Client(app_of(Notes)) as client:
+        await client.seed("a")
+        assert (await client.post("/notes/1/pin")).json()["pinned"] is True
+        assert [note["id"] for note in (await client.get("/notes/pinned")).json()] == [1]
+        document = (await client.get("/openapi.json")).json()
+    OpenAPIV31SpecValidator(document).validate()
+    assert {name for name in document["components"]["schemas"] if "Note" in name} == {
+        "Note", "Page_Note", "NoteInput", "NotePatch",
+    }  # fmt: skip
+    assert "required" in document["components"]["schemas"]["Note"]
+
+
+async def test_a_model_that_a_function_answers_has_no_default_that_its_types_forbid() -> None:
+    app = App(database="memory://")
+
+    @app.get("/note")
+    async def note() -> Note:
+        return Note(id=1, text="a", user_id=1)
+
+    async with TestClient(app) as client:
+        document = (await client.get("/openapi.json")).json()
+    OpenAPIV31SpecValidator(document).validate()
+    assert "default" not in document["components"]["schemas"]["Note"]["properties"]["id"]
+
+
 async def test_read_only_fields_of_a_viewset_are_not_taken() -> None:
     class Notes(ModelViewSet):
         model = Note

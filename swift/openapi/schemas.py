@@ -67,6 +67,14 @@ def unwrap(info: mi.Type) -> tuple[mi.Type, JsonSchema]:
     return info, extra
 
 
+def takes_null(info: mi.Type) -> bool:
+    """Whether null is a value of the type."""
+    plain = unwrap(info)[0]
+    if isinstance(plain, mi.UnionType):
+        return any(takes_null(member) for member in plain.types)
+    return isinstance(plain, (mi.NoneType, mi.AnyType, mi.RawType))
+
+
 def encoded_default(default: Any) -> Any:
     """`default` as JSON shows it, or NODEFAULT where there is none or JSON cannot show it."""
     if default is msgspec.NODEFAULT or default is msgspec.UNSET:
@@ -200,7 +208,9 @@ class Components:
         default = field.default
         if field.default_factory in (list, dict, set, frozenset, bytearray):
             default = field.default_factory()
-        if (encoded := encoded_default(default)) is not msgspec.NODEFAULT:
+        # None that the type does not take stands for "not yet", as the key of a model before it is stored.
+        absent = default is None and not takes_null(field.type)
+        if not absent and (encoded := encoded_default(default)) is not msgspec.NODEFAULT:
             schema["default"] = encoded
         return schema
 

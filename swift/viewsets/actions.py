@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, Union, Unpack, get_args, get_origin
 
 import msgspec
@@ -35,16 +35,25 @@ def placeholder_of(annotation: Any) -> Placeholder | None:
     return None
 
 
-def filled(annotation: Any, resolve: Callable[[Placeholder], Any]) -> Any:
-    """The annotation with a type for each placeholder, also inside: `list[Output]`, `Output | None`."""
+def filled(
+    annotation: Any, resolve: Callable[[Placeholder], Any], shown: Mapping[Any, Any] = MappingProxyType({})
+) -> Any:
+    """The annotation with a type for each placeholder, also inside: `list[Output]`, `Output | None`.
+
+    `shown` has other types to put in the place of some, such as what describes a model for the model itself.
+    """
     placeholder = placeholder_of(annotation)
     if placeholder is not None:
         return resolve(placeholder)
+    if isinstance(annotation, type) and annotation in shown:
+        return shown[annotation]
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        made = filled(inner[0], resolve)
+        made = filled(inner[0], resolve, shown)
         return annotation if made is inner[0] else Annotated[made, *inner[1:]]
-    types = tuple(filled(item, resolve) if is_generic(item) else item for item in inner)
+    types = tuple(
+        filled(item, resolve, shown) if is_generic(item) or isinstance(item, type) else item for item in inner
+    )
     if all(made is item for made, item in zip(types, inner, strict=True)):
         return annotation
     return reduce(or_, types) if origin in (Union, UnionType) else origin[types]

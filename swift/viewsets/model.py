@@ -13,7 +13,7 @@ from swift.filters import FilterFields, Filters
 from swift.http import NotFound, UnprocessableContent
 from swift.models import Model, QuerySet
 from swift.pagination import PageNumberPagination, Pagination, in_full_order, pagination_of
-from swift.serializers import Checker, Serializer, checks_of, faults_of, validated
+from swift.serializers import Checker, Serializer, checks_of, faults_of, output_struct, validated
 
 from .actions import (
     Action,
@@ -187,6 +187,12 @@ class ModelViewSet(ViewSet):
                     return list[shape.output]  # type: ignore[name-defined]
                 return cls.pagination.answer_type(shape.output)
         raise TypeError(f"{cls.__name__}.{action} takes what only a BulkModelViewSet has.")
+
+    @classmethod
+    def shown_as(cls) -> Mapping[Any, Any]:
+        """The model as answers have it, where all of it is shown: nothing of a stored object is optional."""
+        shown = output_struct(cls.model)
+        return {cls.model: shown} if len(shown.__struct_fields__) == len(cls.model._meta.names) else {}
 
     @classmethod
     def locked_fields(cls) -> set[str]:

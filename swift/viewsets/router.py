@@ -73,7 +73,7 @@ def annotations_of(viewset: type[ViewSet], handler: Any, action: str) -> dict[st
                 raise SignatureError(f"{describe} takes `{name}`, whose type only a ModelViewSet knows.")
             return resolved
 
-        made = filled(annotation, resolve)
+        made = filled(annotation, resolve, viewset.shown_as() if name == "return" else {})
         if made is not annotation:
             found[name] = made
     return found

@@ -103,6 +103,11 @@ class ViewSet:
         return Any
 
     @classmethod
+    def shown_as(cls) -> Mapping[Any, Any]:
+        """What describes a class in the answers of actions better than the class itself."""
+        return {}
+
+    @classmethod
     def check_app(cls, app: Any) -> None:
         """Refuse, in a sentence, an app that lacks what this ViewSet needs; asked when the app is compiled."""
 
