@@ -18,6 +18,7 @@ BENCHES = {
     "servers": "plaintext behind uvicorn, granian and hypercorn",
     "futures": "futures beside what asyncio offers for the same",
     "pg": "the PostgreSQL driver beside asyncpg and psycopg",
+    "values": "rows of PostgreSQL decoded, without the wire",
     "e2e": "the same app on PostgreSQL, behind each subject's best server",
     "sqlite": "the same app on SQLite: list, show and insert records",
 }
