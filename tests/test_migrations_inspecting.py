@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from swift.migrations.inspecting import inspect
 from swift.migrations.making import all_models
 from swift.migrations.state import State
 from swift.migrations.writing import described
-from swift.models import Index, Unique
+from swift.models import Index, Now, Unique
 from tests import migrations_support as support
 from tests.migrations_support import Project
 
@@ -60,6 +61,12 @@ class Everything(Model):
     items = fields.ArrayField(int)
     raw = fields.BinaryField()
     color: Color = fields.EnumField(Color)
+    tiny: int | None = fields.SmallIntegerField(null=True)
+    slug: str = fields.SlugField(max_length=30)
+    url: str = fields.URLField()
+    file: str = fields.FilePathField()
+    amount = fields.MoneyField()
+    choice: str = fields.ChoiceField(["a", "b"])
     shelf_id: int = fields.ForeignKey(Shelf, on_delete="cascade")
     spare_id: int | None = fields.ForeignKey(Shelf, on_delete="set_null", null=True, index=False)
 
@@ -70,6 +77,20 @@ class Everything(Model):
             Index("wall", name="by_wall"),
             Index("moment", "flag", name="rule", unique=True),
         )
+
+
+class Given(Model):
+    """What the database fills in."""
+
+    id = fields.UUIDField(primary_key=True)
+    count: int = fields.IntegerField(db_default=-3)
+    part: float = fields.FloatField(db_default=0.5)
+    price = fields.DecimalField(max_digits=6, decimal_places=2, db_default=Decimal("1.50"))
+    name: str = fields.StringField(max_length=9, db_default="it's")
+    flag: bool = fields.BoolField(db_default=True)
+    off: bool = fields.BoolField(db_default=False)
+    at = fields.DateTimeField(db_default=Now())
+    wall = fields.DateTimeField(tz=False, db_default=Now())
 
 
 def models_of(text: str, name: str = "inspected") -> list[Any]:
@@ -91,10 +112,10 @@ def differences(one: list[Any], other: list[Any]) -> list[str]:
 
 
 def test_models_migrated_and_inspected_are_the_models(project: Project) -> None:
-    project.make(Shelf, Everything)
+    project.make(Shelf, Everything, Given)
     project.migrate()
     text = asyncio.run(inspect(project.url))
-    assert differences([Shelf, Everything], models_of(text)) == [], text
+    assert differences([Shelf, Everything, Given], models_of(text)) == [], text
 
 
 FOREIGN = """

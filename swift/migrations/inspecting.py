@@ -55,6 +55,8 @@ class FoundColumn:
     declared: str = ""
     counted: bool = False
     comment: str | None = None
+    # SQL of the database's default.
+    default: str = ""
 
 
 @dataclass
@@ -112,7 +114,7 @@ def found_tables(connection: sa.Connection, schema: str | None, only: Sequence[s
             columns.append(
                 FoundColumn(
                     column["name"], column["type"], bool(column["nullable"]), declared.get(column["name"], ""),
-                    counted, column.get("comment"),
+                    counted, column.get("comment"), "" if counted else default,
                 )
             )  # fmt: skip
         table = FoundTable(name, schema, columns, key, view=name in views)
@@ -235,6 +237,29 @@ def postgresql_field(type_: Any) -> FieldText | None:
     return None
 
 
+NUMBER = re.compile(r"\(?'?(-?\d+(?:\.\d+)?)'?\)?(?:::[\w ]+(?:\([\d, ]+\))?)?")
+TEXT = re.compile(r"'((?:[^']|'')*)'(?:::[\w \"]+(?:\(\d+\))?)?")
+
+
+def default_source(kind: FieldText, sql: str) -> str | None:
+    """The database's default as Python says it; None where there are no words for it."""
+    number, text = NUMBER.fullmatch(sql), TEXT.fullmatch(sql)
+    match kind.annotation:
+        case "int" if number and "." not in number[1]:
+            return number[1]
+        case "float" if number:
+            return repr(float(number[1]))
+        case "Decimal" if number:
+            return f'Decimal("{number[1]}")'
+        case "bool" if sql.lower() in ("true", "false", "1", "0"):
+            return str(sql.lower() in ("true", "1"))
+        case "str" if text:
+            return quoted(text[1].replace("''", "'"))
+        case "dt.datetime" if re.search(r"\bnow\(\)|CURRENT_TIMESTAMP|'now'", sql, re.IGNORECASE):
+            return "Now()"
+    return None
+
+
 # Names
 
 
@@ -338,12 +363,12 @@ class Module:
 
     def imports(self, body: str) -> str:
         standard = ["import datetime as dt"] if "dt." in body else []
-        standard += ["from decimal import Decimal"] if "Decimal " in body or "Decimal\n" in body else []
+        standard += ["from decimal import Decimal"] if ": Decimal" in body or "Decimal(" in body else []
         standard += ["from enum import Enum"] if "(str, Enum)" in body else []
         standard += ["from typing import Any"] if ": Any" in body else []
         standard += ["from uuid import UUID"] if ": UUID" in body else []
         own = ["from swift import Model, fields"]
-        names = [name for name in ("Check", "Index", "Unique") if re.search(rf"\b{name}\(", body)]
+        names = [name for name in ("Check", "Index", "Now", "Unique") if re.search(rf"\b{name}\(", body)]
         own += [f"from swift.models import {', '.join(names)}"] if names else []
         return "\n\n".join("\n".join(lines) for lines in (standard, own) if lines)
 
@@ -467,6 +492,12 @@ class ModelText:
         unique = self.single_uniques.get(column.name)
         if unique is not None and self.is_ours(unique, "uq") and not primary:
             options.append("unique=True")
+        if column.default and not null and not primary and column.name not in self.single_keys:
+            default = default_source(kind, column.default)
+            if default is None:
+                self.comments.append(f"The database gives `{name}` a value of its own: {column.default}")
+            else:
+                options.append(f"db_default={default}")
         optional = " | None" if null and kind.annotation != "Any" else ""
         if column.name in self.single_keys:
             return self.foreign_key(column, kind, options, optional)
