@@ -19,16 +19,20 @@ from bench.__main__ import BENCHES, main
 from bench.asgi import Message, Receive, Request, Response, Scope, Send, ask, lifespan
 from bench.calls import COUNTED, count
 from bench.cases import CASES, ORDER, Case, Exchange, WrongAnswer, record
+from bench.e2e import CASES as E2E_CASES
 from bench.futures import CASES as FUTURE_CASES
 from bench.futures import SUBJECTS as FUTURE_SUBJECTS
 from bench.measure import Sample, interleave
 from bench.options import Options, Unavailable
+from bench.pg import CASES as PG_CASES
 from bench.records import CASES as TABLE_CASES
 from bench.records import MANY, NEW, RANDOM_IDS, TableCase, in_utc
 from bench.report import Report
 from bench.servers import SERVERS, served
 from bench.serving import Server, fetch
 from bench.subjects import DISTRIBUTIONS, Subject, installed, load
+from bench.subjects import e2e as e2e_subjects
+from bench.subjects import pg as pg_subjects
 from bench.subjects import sqlite as stored
 from bench.targets import TARGETS, judge, verdicts
 from bench.wrk import Load, press_in_turn, request_count, warn_of_idling
@@ -118,8 +122,15 @@ def test_every_target_is_readable_and_names_what_its_bench_measures() -> None:
         "servers": set(SERVERS),
         "sqlite": set(TABLE_CASES),
         "futures": set(FUTURE_CASES),
+        "pg": set(PG_CASES),
+        "e2e": set(E2E_CASES),
     }
-    measured = {"sqlite": tuple(stored.DISTRIBUTIONS), "futures": FUTURE_SUBJECTS}
+    measured = {
+        "sqlite": tuple(stored.DISTRIBUTIONS),
+        "futures": FUTURE_SUBJECTS,
+        "pg": tuple(pg_subjects.DISTRIBUTIONS),
+        "e2e": tuple(e2e_subjects.DISTRIBUTIONS),
+    }
     figure = sample(1.0)
     for bench, targets in TARGETS.items():
         assert set(targets) <= cases[bench]
