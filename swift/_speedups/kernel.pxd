@@ -48,6 +48,8 @@ cdef class Plan:
     # Checks that never wait, to run before the body is read; None for none.
     cdef readonly tuple checks
     cdef bint needs_request
+    # The type of the last result that was neither a Response nor a Future; most handlers answer one type.
+    cdef object plain_type
     # Nothing of the scope but Accept has a say in the answer.
     cdef bint bare
     cdef bint has_content

@@ -534,10 +534,13 @@ cdef class Plan:
         """The two messages for a handler's result, or what `exchange` makes of it; None when it sends itself."""
         cdef bytes body
         cdef tuple content_type
-        if isinstance(result, Response):
-            if result.streaming:
-                return None
-            return (<Response>result).messages(head, exchange)
+        # PERF: two walks over the bases of most results' types, for Future and Response, cost 2 % of a request.
+        if type(result) is not self.plain_type:
+            if isinstance(result, Response):
+                if result.streaming:
+                    return None
+                return (<Response>result).messages(head, exchange)
+            self.plain_type = type(result)
         content_type = self.content_type
         if self.encoding == JSON:
             body = <bytes?>PyObject_CallOneArg(self.encode, result)
@@ -829,7 +832,7 @@ cdef class Kernel:
                     pending.awaitable = awaitable
                     pending.yielded = result
                     return (None, pending)
-            if isinstance(result, Future):
+            if type(result) is not plan.plain_type and isinstance(result, Future):
                 if (<Future>result).state != READY:
                     pending = new_pending(
                         self, plan, STAGE_SUSPENDED, made(scope, exchange), receive, path_values, head
