@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+import swift.migrations
 from swift import Model, fields
 from swift.migrations import AnswerNeeded, HistoryError, Kind, MigrationError, wall_clock
 from swift.migrations.comparing import Answers
@@ -178,6 +179,69 @@ def test_a_default_of_the_database_is_in_the_database(project: Project) -> None:
     assert (a, bool(on), Decimal(price)) == ("it's :a", True, Decimal("1.50"))
     assert "20" in str(at)
     assert "20" in str(wall)
+
+
+def test_a_schema_is_made_for_its_tables(pg_database: str, tmp_path: Any) -> None:
+    project = Project(pg_database, tmp_path / "migrations")
+    shop = model({"schema": "shop", "indexes": [Index("a")]}, a=text(unique=True))
+    project.make(shop)
+    project.migrate()
+    later = model({"schema": "shop"}, a=text(30), b=text(default="x"))
+    project.make(later)
+    project.migrate()
+    assert not project.lacks(later)
+    assert project.sql("SELECT * FROM shop.thing") == []
+    project.make()
+    project.migrate(allow_destructive=True)
+    project.rollback("zero", allow_destructive=True)
+
+
+def test_another_primary_key_is_noticed(project: Project) -> None:
+    class Before(Model):
+        a: int = fields.IntegerField(primary_key=True)
+        b: int = fields.IntegerField()
+
+        class Meta:
+            db_table = "keyed"
+
+    class After(Model):
+        a: int = fields.IntegerField()
+        b: int = fields.IntegerField(primary_key=True)
+
+        class Meta:
+            db_table = "keyed"
+
+    project.make(Before)
+    project.migrate()
+    project.sql("INSERT INTO keyed (a, b) VALUES (1, 2)")
+    project.make(After)
+    project.migrate()
+    assert project.inspect(lambda inspector: inspector.get_pk_constraint("keyed"))["constrained_columns"] == [
+        "b"
+    ]
+    assert project.sql("SELECT a, b FROM keyed") == [(1, 2)]
+    assert not project.lacks(After)
+
+
+def test_the_public_names_are_these() -> None:
+    assert swift.migrations.__all__ == [
+        "AnswerNeeded",
+        "Applied",
+        "Data",
+        "DestructiveError",
+        "HistoryError",
+        "Kind",
+        "MigrationError",
+        "MigrationFailed",
+        "Now",
+        "Operations",
+        "migrate",
+        "now",
+        "rollback",
+        "show",
+        "sql_of",
+        "wall_clock",
+    ]
 
 
 def test_comments_are_kept_on_postgresql(pg_database: str, tmp_path: Any) -> None:

@@ -96,6 +96,17 @@ def test_a_target_and_back(project: Project) -> None:
     assert project.migrate() == ["0001_t", "0002_u", "0003_v"]
 
 
+def test_a_database_that_has_the_tables_only_notes_what_made_them(project: Project) -> None:
+    project.make(Author)
+    project.migrate()
+    project.sql("DROP TABLE alembic_version")
+    project.sql("DROP TABLE swift_migrations")
+    with pytest.raises(MigrationFailed, match="already exists"):
+        project.migrate()
+    assert project.migrate(fake=True) == ["0001_initial"]
+    assert project.migrate() == []
+
+
 def test_a_second_process_waits_for_the_first(project: Project, tmp_path: Path) -> None:
     project.write(
         "0001_slow",

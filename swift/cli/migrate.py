@@ -16,6 +16,9 @@ from .target import target_argument
 @directory_option
 @database_option
 @destructive_options
+@click.option(
+    "--fake", is_flag=True, help="Note them as applied and run nothing: the tables are there already."
+)
 def command(
     target: str,
     factory: bool,
@@ -24,6 +27,7 @@ def command(
     database: str | None,
     allow_destructive: bool,
     accept_edited: bool,
+    fake: bool,
 ) -> None:
     """Apply migrations, all or up to REVISION.
 
@@ -35,7 +39,7 @@ def command(
     done = run(
         migrate(
             url, directory, revision,
-            allow_destructive=allow_destructive, accept_edited=accept_edited, report=click.echo,
+            allow_destructive=allow_destructive, accept_edited=accept_edited, fake=fake, report=click.echo,
         )
     )  # fmt: skip
     if not done:

@@ -75,6 +75,24 @@ class FillOp(ops.MigrateOperation):
         self.schema = schema
 
 
+class CreateSchemaOp(ops.MigrateOperation):
+    """`op.create_schema(name)` in a migration that is written."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class PrimaryKeyOp(ops.MigrateOperation):
+    """Another primary key of a table, which Alembic does not write."""
+
+    def __init__(self, old: TableState, new: TableState) -> None:
+        self.old = old
+        self.new = new
+
+    def reverse(self) -> PrimaryKeyOp:
+        return PrimaryKeyOp(self.new, self.old)
+
+
 def target_metadata(tables: Iterable[Table]) -> sa.MetaData:
     """The models' tables, their types named as migrations name them."""
     ours = list(tables)
@@ -254,10 +272,7 @@ def compare_rules(state: State, target: sa.MetaData, found: ops.UpgradeOps) -> N
                     for table, operation in ((before, ops.DropIndexOp), (after, ops.CreateIndexOp))
                 )
         if old.primary_key != new.primary_key:
-            if old.primary_key:
-                made.append(ops.DropConstraintOp.from_constraint(before.primary_key))
-            if new.primary_key:
-                made.append(ops.CreatePrimaryKeyOp.from_constraint(after.primary_key))
+            found.ops.append(PrimaryKeyOp(old, new))
         if made:
             modify_ops(found, key).ops.extend(made)
 
@@ -353,7 +368,7 @@ def alike(old: TableState, new: TableState) -> bool:
 def arranged(
     found: Sequence[ops.MigrateOperation], state: State, answers: Answers, defaults: Mapping[str, Any]
 ) -> list[ops.MigrateOperation]:
-    """The operations in an order that works: new tables, changes, foreign keys in circles, what goes."""
+    """The operations in an order that works: new schemas and tables, changes, foreign keys in circles, what goes."""
     questions: list[str] = []
     creates = [each for each in found if isinstance(each, ops.CreateTableOp)]
     late = circles(creates)
@@ -369,7 +384,10 @@ def arranged(
             changed.append(each)
     if questions:
         raise AnswerNeeded(questions)
-    return [*creates, *changed, *late, *in_order_of_going(drops, state)]
+    known = {schema for schema, _ in state.tables} | {None}
+    new = dict.fromkeys(each.schema for each in creates if each.schema not in known)
+    schemas = [CreateSchemaOp(name) for name in new if name is not None]
+    return [*schemas, *creates, *changed, *late, *in_order_of_going(drops, state)]
 
 
 def circles(creates: Sequence[ops.CreateTableOp]) -> list[ops.MigrateOperation]:

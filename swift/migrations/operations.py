@@ -77,6 +77,11 @@ class Operations(AlembicOperations):
             same = sa.and_(*(key == part for key, part in zip(keys, row, strict=True)))
             connection.execute(made.update().where(same).values({column: value()}))
 
+    def create_schema(self, name: str) -> None:
+        """Make a schema of PostgreSQL, unless it is there. Nothing on SQLite, which has none."""
+        if not self.recorded and self.migration_context.dialect.name == "postgresql":
+            self.migration_context.impl._exec(sa.schema.CreateSchema(name, if_not_exists=True))
+
     def note(self, text: str) -> None:
         self.migration_context.impl.static_output(f"-- {text}")
 

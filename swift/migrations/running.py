@@ -61,6 +61,7 @@ async def migrate(
     *,
     allow_destructive: bool = False,
     accept_edited: bool = False,
+    fake: bool = False,
     report: Report = silent,
 ) -> list[str]:
     """Apply what is not applied yet, up to `target` (its name or the beginning of it) or to the newest.
@@ -68,6 +69,8 @@ async def migrate(
     Returns the names of what was applied here. Raises MigrationError: HistoryError for files that do not fit the
     database or each other, DestructiveError before anything that loses data, MigrationFailed for a step that
     failed and was rolled back. A target behind the database is for `rollback`.
+
+    With `fake` they are noted and not run: for a database that has these tables already.
     """
     history = History(directory)
     history.upwards(target, ())
@@ -76,11 +79,13 @@ async def migrate(
         done: list[str] = []
         adopt(connection, history, report)
         check_edited(connection, history, accept=accept_edited)
-        if not allow_destructive:
+        if not allow_destructive and not fake:
             refuse(history, history.upwards(target, heads_of(connection)), undo=False)
-        while step(
-            connection, history, lambda heads: history.upwards(target, heads), done, report, undo=False
-        ):
+
+        def plan(heads: Sequence[str]) -> list[Migration]:
+            return history.upwards(target, heads)
+
+        while step(connection, history, plan, done, report, undo=False, fake=fake):
             pass
         return done
 
@@ -181,6 +186,7 @@ def step(
     report: Report,
     *,
     undo: bool,
+    fake: bool = False,
 ) -> bool:
     """Run the first migration that `plan` finds left; False if there is none."""
     with alone(connection):
@@ -188,14 +194,15 @@ def step(
         if not planned:
             return False
         migration = planned[0]
-        report(f"{'Undoing' if undo else 'Applying'} {migration.revision}")
+        report(f"{'Noting' if fake else 'Undoing' if undo else 'Applying'} {migration.revision}")
         context = MigrationContext.configure(connection)
         context._ensure_version_table()
         LOG.create(connection, checkfirst=True)
         heads = context.get_current_heads()
         op = Operations(context, history.state(history.lineage(heads)))
         try:
-            call(migration, op, undo=undo)
+            if not fake:
+                call(migration, op, undo=undo)
         except MigrationError:
             raise
         except Exception as error:

@@ -21,7 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from mako.pygen import PythonPrinter
 from sqlalchemy.dialects import postgresql
 
-from swift.migrations.comparing import FillOp
+from swift.migrations.comparing import CreateSchemaOp, FillOp, PrimaryKeyOp
 from swift.migrations.errors import MigrationError
 from swift.migrations.history import MAX_NAME, History
 from swift.migrations.kinds import Kind, Now
@@ -36,6 +36,17 @@ def lines_of(context: AutogenContext, operation: ops.MigrateOperation) -> list[s
         expression, imports = source_of(operation.value)
         context.imports.update(imports)
         return [f"op.fill({operation.table!r}, {operation.column!r}, {expression}{ending}"]
+    if isinstance(operation, PrimaryKeyOp):
+        old, new = operation.old, operation.new
+        ending = f", schema={new.schema!r})" if new.schema else ")"
+        lines = [f"with op.batch_alter_table({new.name!r}{ending} as batch:"]
+        if old.primary_key:
+            lines.append(f"batch.drop_constraint({old.primary_key_name!r}, type_='primary')")
+        if new.primary_key:
+            lines.append(f"batch.create_primary_key({new.primary_key_name!r}, {list(new.primary_key)!r})")
+        return [*lines, ""]
+    if isinstance(operation, CreateSchemaOp):
+        return [f"op.create_schema({operation.name!r})"]
     if isinstance(operation, ops.RenameTableOp):
         return [f"op.rename_table({operation.table_name!r}, {operation.new_table_name!r}{ending}"]
     return render_op(context, operation)
@@ -245,7 +256,7 @@ def reversed_ops(upgrade: ops.UpgradeOps) -> ops.DowngradeOps:
     for each in reversed(upgrade.ops):
         if isinstance(each, ops.ModifyTableOps):
             undone += with_empty_values(reverse(each))
-        elif not isinstance(each, FillOp):
+        elif not isinstance(each, (FillOp, CreateSchemaOp)):
             undone.append(reverse(each))
     return ops.DowngradeOps(undone)
 
@@ -367,7 +378,9 @@ def words_of(operation: ops.MigrateOperation) -> list[str]:
             return [f"add constraint {operation.to_constraint().name}"]
         case ops.DropConstraintOp():
             return [f"drop constraint {operation.constraint_name}"]
-        case FillOp():
+        case PrimaryKeyOp():
+            return [f"change primary key of {operation.new.name}"]
+        case FillOp() | CreateSchemaOp():
             return []
     return [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(operation).__name__.removesuffix("Op")).lower()]
 
