@@ -209,12 +209,10 @@ class Builder:
                 found.append(self.condition(node) if node[0] in JOINS else self.leaf(node[0], node[1]))
                 continue
             path, how = self.resolve(node[0]), node[1]
-            if path.whole and how in (IS_NULL, NULL):
-                lonely = st.Exists(Related(self, prefix).select(()))
-                found.append(lonely if how == NULL and path.operator == "ne" else st.Not(lonely))
-                continue
-            if path.whole and how == IS_NOT_NULL:
-                found.append(st.Exists(Related(self, prefix).select(())))
+            if path.whole and how in (IS_NULL, IS_NOT_NULL, NULL):
+                met = self.reached(path)
+                wanted = how == IS_NOT_NULL or (how == NULL and path.operator == "ne")
+                found.append(met if wanted else st.Not(met))
                 continue
             if prefix not in inside:
                 inside[prefix] = Related(self, prefix)
@@ -225,6 +223,17 @@ class Builder:
             for item in found
         ]
         return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
+
+    def reached(self, path: Path) -> st.Condition:
+        """There is a row at the end of the path."""
+        prefix = self.many_before(path)
+        if prefix is None:
+            return st.Not(st.Compare("isnull", self.subject(path), ()))
+        inside = Related(self, prefix)
+        rest = inside.locate(path)
+        if rest is None or rest.joins == inside.lead:
+            return st.Exists(inside.select(()))
+        return st.Exists(inside.select((inside.reached(path),)))
 
     def leads_to_many(self, node: Any) -> tuple[Link, ...] | None:
         if node[0] in JOINS or self.is_annotation(node[0].partition("__")[0]):

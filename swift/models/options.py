@@ -79,6 +79,8 @@ class Options:
         self.soft_delete: str | None = meta.get("soft_delete")
         self.tenant_field: str | None = meta.get("tenant_field")
         self.validated = tuple(key for key, field in self.fields.items() if field.validators)
+        # Whether writing an object asks more than its columns do.
+        self.guarded = bool(self.validated or self.tenant_field)
         # The hooks that the model has.
         self.hooks: frozenset[str] = frozenset()
         # What the database fills in where an object does not say it.
@@ -109,6 +111,11 @@ class Options:
             attach_waiting()
             found = self.reverse.get(name)
         return found
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether it has any relation known by now."""
+        return bool(self.relations or self.reverse)
 
     @property
     def links(self) -> list[str]:

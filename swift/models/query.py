@@ -13,7 +13,7 @@ import msgspec
 
 from swift.engines.database import Database
 from swift.models.building import chain
-from swift.models.conditions import node_of
+from swift.models.conditions import node_of, path_of
 from swift.models.errors import FieldError
 from swift.models.expressions import Expression, Q
 from swift.models.lookups import resolve
@@ -79,18 +79,15 @@ class Query(msgspec.Struct, Generic[M], eq=False):
         options = self._model._meta
         where, values = self._where, self._values
         annotations = self._extras.annotations if self._extras is not None else ()
-        many = False
         for condition in conditions:
             if isinstance(condition, Q) and not condition:
                 continue
             node, given = node_of(condition, options, annotations)
-            many = many or leads_to_many(node, options)
             where += (node,)
             values += given
         if annotations:
             for item in lookups.items():
                 node, given = node_of(item, options, annotations)
-                many = many or leads_to_many(node, options)
                 where += (node,)
                 values += given
         else:
@@ -98,11 +95,12 @@ class Query(msgspec.Struct, Generic[M], eq=False):
             for name, value in lookups.items():
                 path = resolved.get(name) or resolve(options, name)
                 node, given = path.leaf(value, options)
-                many = many or path.many
                 where += (node,)
                 values += given
-        if many and len(conditions) + len(lookups) > 1:
-            return self._together(conditions, lookups)
+        if len(where) - len(self._where) > 1 and options.leads_out:
+            for node in where[len(self._where) :]:
+                if leads_to_many(node, options, annotations):
+                    return self._together(conditions, lookups)
         made._where = where
         made._values = values
         return made
@@ -119,7 +117,7 @@ class Query(msgspec.Struct, Generic[M], eq=False):
             if isinstance(condition, Q) and not condition:
                 continue
             node, given = node_of(condition, options, annotations)
-            if leads_to_many(node, options):
+            if leads_to_many(node, options, annotations):
                 group += node[1:] if node[0] == "and" else (node,)
                 behind += given
             else:
@@ -400,12 +398,13 @@ class Query(msgspec.Struct, Generic[M], eq=False):
             raise FieldError(f"A slice of a query cannot be changed by {what}(); {what} first, then slice.")
 
 
-def leads_to_many(node: Any, options: Options) -> bool:
+def leads_to_many(node: Any, options: Options, annotations: Any) -> bool:
     """Whether a condition is about a relation to many."""
     if node[0] in ("and", "or", "not"):
-        return any(leads_to_many(part, options) for part in node[1:])
-    found = options.resolved.get(node[0]) if isinstance(node[0], str) else None
-    return found is not None and found.many
+        return any(leads_to_many(part, options, annotations) for part in node[1:])
+    if node[0] in ("native", "exists"):
+        return False
+    return path_of(node[0], options, annotations).many
 
 
 def has_aggregate(shape: Any) -> bool:

@@ -44,7 +44,13 @@ def build(query: QuerySet[M], values: Mapping[str, Any]) -> M:
 
 def prepare(options: Options, item: Any, *, new: bool) -> None:
     """Set the fields that set themselves; refuse what validators and the tenant refuse."""
-    stamp(options, item, new=new)
+    if options.stamped:
+        stamp(options, item, new=new)
+    if options.guarded:
+        guard(options, item)
+
+
+def guard(options: Options, item: Any) -> None:
     if options.tenant_field is not None:
         belong(options, options.tenant_field, item)
     for name in options.validated:
