@@ -92,6 +92,19 @@ def test_e25_a_server_that_means_it_ends_the_search(code: str, kind: type[PgErro
         assert other.connections == 0
 
 
+@pytest.mark.parametrize(("asked_first", "attempts"), [(False, 2), (True, 1)])
+def test_e17_the_other_way_is_not_tried_once_a_password_was_shown(asked_first: bool, attempts: int) -> None:
+    def no_tls(peer: Peer) -> None:
+        peer.expect_ssl_request()
+        peer.send(b"N")
+        peer.expect_close()
+
+    with FakeServer(refusing("28000", before_authentication=not asked_first), no_tls) as server:
+        with pytest.raises(PgError):
+            open_session(to(server, sslmode="allow"), password="pw")
+        assert server.connections == attempts
+
+
 def test_e25_a_port_where_nobody_listens_leads_to_the_next() -> None:
     with FakeServer(good) as server, open_session(to(free_port(), free_port(), server)) as connected:
         assert connected.session.host.port == server.port
