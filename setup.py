@@ -14,6 +14,7 @@ COMPILE_ARGS = [] if os.name == "nt" else ["-O3", "-fno-plt", "-Wno-unreachable-
 
 # The C units each kernel is linked with; the others use none.
 UNITS = {
+    "pgarrays": ["pg_wire"],
     "pgcontainers": ["pg_numbers", "pg_wire"],
     "pgcore": ["pg_wire"],
     "pgio": ["pg_wire"],
@@ -23,7 +24,8 @@ UNITS = {
     "pgmisc": ["pg_numbers", "pg_values", "pg_wire"],
     "pgrows": ["pg_wire"],
     "pgtemporal": ["pg_wire"],
-    "pgvalues": ["pg_numbers", "pg_values", "pg_wire"],
+    "pgscalars": ["pg_numbers", "pg_values", "pg_wire"],
+    "pgvalues": ["pg_wire"],
 }
 
 

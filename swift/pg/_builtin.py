@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from swift._speedups.pgcontainers import array_codec, multirange_codec, range_codec
+from swift._speedups.pgarrays import array_codec
+from swift._speedups.pgcontainers import multirange_codec, range_codec
 from swift._speedups.pgmisc import misc_codec
+from swift._speedups.pgscalars import scalar_codec
 from swift._speedups.pgtemporal import temporal_codec
-from swift._speedups.pgvalues import Codec, scalar_codec
+from swift._speedups.pgvalues import Codec
 from swift.pg import types
 
 # Name, OID, OID of its array or 0, kind.

@@ -10,10 +10,9 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from swift._speedups.pgarrays import any_array_codec, array_codec
 from swift._speedups.pgcontainers import (
     CompositeCodec,
-    any_array_codec,
-    array_codec,
     composite_codec,
     custom_codec,
     hstore_codec,
@@ -23,7 +22,8 @@ from swift._speedups.pgcontainers import (
     vector_codec,
 )
 from swift._speedups.pgmisc import misc_codec
-from swift._speedups.pgvalues import Codec, DecodeError, Registry, scalar_codec
+from swift._speedups.pgscalars import scalar_codec
+from swift._speedups.pgvalues import Codec, DecodeError, Registry
 from swift.pg import types
 from swift.pg._builtin import BUILTIN
 

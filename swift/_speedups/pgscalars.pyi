@@ -1,0 +1,3 @@
+from swift._speedups.pgvalues import Codec
+
+def scalar_codec(kind: str, oid: int, name: str) -> Codec: ...
