@@ -206,7 +206,9 @@ cdef class Connection:
     cdef public object closed
     cdef object fatal
     cdef public bint shared
+    # SET, RESET or DISCARD may have changed what names mean: statements are the session's own.
     cdef public bint tainted
+    cdef long long epoch
     cdef public bint used
     # A command left something in the session.
     cdef public bint touched

@@ -1312,8 +1312,6 @@ cdef class Connection:
             if q.kind == COPYING_OUT and q.state == PENDING and q.error is None:
                 q.decoded.append(PyBytes_FromStringAndSize(<const char*> payload, length))
                 q.count += length
-                if len(q.decoded) == 1:
-                    self.events.append((q.source, None))
             return 0
         if type == c"c":
             if q is None or q.expect != COPY_OUT:
@@ -1357,7 +1355,7 @@ cdef class Connection:
             q.raw.length = 0
             q.count = 0
             q.description = None
-            if command is not None:
+            if command is not None and not q.internal:
                 self.note(command)
             return 0
         q.command = command
@@ -1378,6 +1376,7 @@ cdef class Connection:
             # Unqualified names and defaults may mean something else from now on.
             if not self.tainted:
                 self.tainted = True
+                self.epoch += 1
                 self.statements = {}
         if command.partition(b" ")[0] not in CLEAN_TAGS:
             self.touched = True
@@ -1570,6 +1569,8 @@ cdef class Connection:
         """Settle what is complete, then run whoever waited for it. After parsing, never inside."""
         cdef Query q, following
         cdef list events
+        if self.head is not None and self.head.kind == COPYING_OUT and self.head.decoded:
+            self.events.append((self.head.source, None))
         if self.events:
             events, self.events = self.events, []
             for handler, argument in events:
@@ -2149,7 +2150,7 @@ cdef class Connection:
         """The statement of a text, made once."""
         found = self.statements.get(sql)
         if found is None:
-            salt = b"%x" % id(self) if self.tainted else b""
+            salt = b"%x %d" % (id(self), self.epoch) if self.tainted else b""
             found = self.statements[sql] = Statement(sql, self.prepared_max > 0, salt)
         return found
 

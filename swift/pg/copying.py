@@ -273,14 +273,14 @@ class CopyOut:
         try:
             copy = _Copy(lease, self._sql, out=True)
             while True:
-                for chunk in copy.take():
-                    yield chunk
-                if copy.query.done():
-                    for chunk in copy.take():
+                if chunks := copy.take():
+                    for chunk in chunks:
                         yield chunk
+                elif copy.query.done():
                     copy.query.result()
                     return
-                await copy.change()
+                else:
+                    await copy.change()
         finally:
             if copy is not None and not copy.query.done():
                 copy.query.cancel()
@@ -308,12 +308,13 @@ class CopyOut:
         try:
             copy = _Copy(lease, self._sql, out=True)
             while True:
-                yield from copy.take()
-                if copy.query.done():
-                    yield from copy.take()
+                if chunks := copy.take():
+                    yield from chunks
+                elif copy.query.done():
                     copy.query.result()
                     return
-                copy.link.channel.step()
+                else:
+                    copy.link.channel.step()
         finally:
             if copy is not None and not copy.query.done():
                 copy.link.abandon(copy.query)

@@ -62,8 +62,9 @@ class Pg:
         is open.
         """
         link = self.link
-        if not isinstance(link, LoopLink):
+        if self._released:
             self._check()
+        if not isinstance(link, LoopLink):
             if link is not None:
                 raise PgInterfaceError("This connection belongs to threads that wait: use `exec`.")
             return self.pool.exec_async(sql, *args, deadline_ms=deadline_ms, **named)

@@ -95,7 +95,8 @@ class LoopShard:
         """More connections are wanted: make one, as far as max_size allows."""
         if self.closing or self.size >= self.limits.max_size:
             return
-        if self.opening and self.opening >= len(self.waiters) + max(1, self.mux.queued // self.mux.depth):
+        wanted = len(self.waiters) + -(-self.mux.queued // self.mux.depth)
+        if self.opening >= max(1, wanted):
             return
         self._spawn(self._open())
 
