@@ -444,6 +444,38 @@ class TestPrefetch:
             ann.posts = []  # type: ignore[assignment]
 
 
+class TestOneObject:
+    async def test_setting_the_object_sets_its_key(self, blog: Database) -> None:
+        post = await Post.objects.select_related("writer", "reviewer").get(title="A")
+        bob = await Writer.objects.get(name="Bob")
+        post.writer = bob
+        post.reviewer = bob  # type: ignore[attr-defined]
+        assert (post.writer_id, post.writer.name) == (bob.id, "Bob")
+        await post.save()
+        assert (await Post.objects.get(title="A")).writer_id == bob.id
+        post.reviewer = None  # type: ignore[attr-defined]
+        assert post.reviewer_id is None
+        with pytest.raises(FieldError, match="save it first"):
+            post.writer = Writer(name="new")
+
+    async def test_a_changed_key_makes_it_not_loaded(self, blog: Database) -> None:
+        post = await Post.objects.select_related("writer").get(title="A")
+        post.writer_id = 2
+        with pytest.raises(AttributeError, match=r"Post.writer is not loaded"):
+            _ = post.writer
+        post.writer_id = 1
+        assert post.writer.name == "Ann"
+        await post.refresh()
+        with pytest.raises(AttributeError, match=r"Post.writer is not loaded"):
+            _ = post.writer
+
+    async def test_a_loaded_object_keeps_what_is_not_there(self, blog: Database) -> None:
+        post = await Post.objects.select_related("reviewer").get(title="A")
+        assert post.reviewer is None  # type: ignore[attr-defined]
+        found = await Writer.objects.prefetch_related("mentor").get(name="Ann")
+        assert found.mentor is None  # type: ignore[attr-defined]
+
+
 class TestMany:
     async def test_changes(self, blog: Database) -> None:
         post, red = await Post.objects.get(title="C"), await Tag.objects.get(name="red")
@@ -848,6 +880,16 @@ class TestSorts:
 
 class TestHooks:
     async def test_hooks_run_around_every_change_of_an_object(self, db: Database) -> None:
+        CALLS.clear()
+        await Hooked.objects.update_or_create({"name": "x"}, id=9)
+        await Hooked.objects.update_or_create({"name": "y"}, id=9)
+        assert CALLS == [
+            ("before_save", True),
+            ("after_save", True),
+            ("before_save", False),
+            ("after_save", False),
+        ]
+        await Hooked.objects.all().delete()
         CALLS.clear()
         made = await Hooked.objects.create(name=" a ")
         assert (made.name, (await Hooked.objects.get()).name) == ("a", "a")

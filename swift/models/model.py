@@ -200,19 +200,33 @@ HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 
 
 class Relation:
-    """What `post.author` is until it is loaded. A loaded one stands in the object's `__dict__` before it."""
+    """What `post.author` is: the object that is loaded or was set, while `post.author_id` is its key.
+
+    Setting it sets the key too; a key that was changed since makes it not loaded.
+    """
 
     def __init__(self, field: ForeignKeyField) -> None:
-        self.field = field
+        self.name = field.relation
+        self.key = field.name
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        name = self.field.relation
+        found = instance.__dict__.get(self.name, self)
+        if found is None or (found is not self and found.pk == getattr(instance, self.key)):
+            return found
         raise AttributeError(
-            f'{owner.__name__}.{name} is not loaded. Ask for it with `.select_related("{name}")`, '
-            f"or fetch it by `{self.field.name}`."
+            f'{owner.__name__}.{self.name} is not loaded. Ask for it with `.select_related("{self.name}")`, '
+            f"or fetch it by `{self.key}`."
         )
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if value is not None and getattr(value, "pk", None) is None:
+            raise errors.FieldError(
+                f"{type(instance).__name__}.{self.name} is set to an object that was saved; save it first."
+            )
+        setattr(instance, self.key, None if value is None else value.pk)
+        instance.__dict__[self.name] = value
 
 
 @dataclass_transform(kw_only_default=True)
@@ -263,4 +277,7 @@ class Model(msgspec.Struct, metaclass=ModelMeta, kw_only=True, dict=True):
         fresh = await type(self).objects.using(using).get(pk=self.pk)
         for name in self._meta.fields:
             setattr(self, name, getattr(fresh, name))
+        # What was loaded around the object is of an earlier moment.
+        for name in (*self._meta.relations, *self._meta.reverse):
+            self.__dict__.pop(name, None)
         return self

@@ -105,7 +105,7 @@ def object_decoder(
         around = variables[path[:-1]]
         extras.append(f"{variable} = None if {key} is None else {writer.object(target)}")
         guard = "" if around == "o" else f"if {around} is not None: "
-        extras.append(f"{guard}{around}.{path[-1]} = {variable}")
+        extras.append(f"{guard}{around}.__dict__[{path[-1]!r}] = {variable}")
     for name, kind in annotations:
         extras.append(f"o.{name} = {writer.take(engine.loader(kind), True)}")
     if not extras:

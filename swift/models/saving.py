@@ -359,7 +359,7 @@ async def update_or_create(
             given = [value.pk if hasattr(value, "_meta") else value for value in defaults.values()]
             for name, value in zip(names, given, strict=True):
                 setattr(item, name, value)
-            await save_only(db, item, names)
+            await save(item, db, names)
         return item, created
 
 
