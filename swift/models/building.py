@@ -19,11 +19,12 @@ from swift.models.conditions import Native, path_of
 from swift.models.errors import FieldError
 from swift.models.field import ForeignKeyField
 from swift.models.lookups import IS_NOT_NULL, IS_NULL, NULL, PARTS, RANGE, VALUE, Path
-from swift.models.relations import ManyToMany
+from swift.models.relations import ManyToMany, chain
 from swift.models.shape import PLAIN, Extras
 
 if TYPE_CHECKING:
     from swift.models.options import Options
+    from swift.models.related import Related
     from swift.models.relations import Hop, Link
 
 NUMBERS: tuple[Kind, ...] = ("integer", "bigint", "float", "decimal")
@@ -215,21 +216,26 @@ class Builder:
                 found.append(met if wanted else st.Not(met))
                 continue
             if prefix not in inside:
-                inside[prefix] = Related(self, prefix)
-                found.append(inside[prefix])
+                inside[prefix] = self.inside(prefix)
+                found.append(prefix)
             inside[prefix].conditions.append(inside[prefix].together((node,)))
         conditions = [
-            st.Exists(item.select(tuple(item.conditions))) if isinstance(item, Related) else item
-            for item in found
+            st.Exists(inside[item].met_by_all()) if isinstance(item, tuple) else item for item in found
         ]
         return conditions[0] if len(conditions) == 1 else st.And(tuple(conditions))
+
+    def inside(self, prefix: tuple[Link, ...]) -> Related:
+        """The builder of the rows at the end of a relation to many."""
+        from swift.models.related import Related
+
+        return Related(self, prefix)
 
     def reached(self, path: Path) -> st.Condition:
         """There is a row at the end of the path."""
         prefix = self.many_before(path)
         if prefix is None:
             return st.Not(st.Compare("isnull", self.subject(path), ()))
-        inside = Related(self, prefix)
+        inside = self.inside(prefix)
         rest = inside.locate(path)
         if rest is None or rest.joins == inside.lead:
             return st.Exists(inside.select(()))
@@ -345,7 +351,7 @@ class Builder:
         _, function, of, distinct, filter = shape
         prefix = None if of is None or self.repeats else self.many_in(of)
         if prefix is not None:
-            related = Related(self, prefix)
+            related = self.inside(prefix)
             made = related.aggregate(shape)
             return st.Scalar(related.select((), (st.Output("value", made),)), made.kind)
         inner = None if of is None else self.expression(of)
@@ -500,93 +506,8 @@ class Builder:
         ]
 
 
-class Related(Builder):
-    """Builds a select over the rows at the end of a relation to many, nested in the select of `around`.
-
-    Names are still those of the query: what leads through the relation is found here, all else in the select
-    around.
-    """
-
-    def __init__(self, around: Builder, prefix: tuple[Link, ...]) -> None:
-        first, *rest = prefix[-1].hops()
-        super().__init__(first.options, around.shared, repeats=True)
-        self.around = around
-        self.prefix = prefix
-        self.unscoped = around.unscoped
-        # From the rows between two models to the model itself.
-        link = prefix[-1]
-        self.lead: tuple[Link, ...] = (link.far_key(),) if isinstance(link, ManyToMany) and rest else ()
-        near = around.options if len(prefix) == 1 else prefix[-2].target()._meta
-        left = st.ColumnRef(around.source(prefix[:-1]), near.columns[first.left])
-        self.met: st.Condition = st.Compare(
-            "exact", st.ColumnRef(0, first.options.columns[first.right]), (st.Outer(left),)
-        )
-        self.conditions: list[st.Condition] = []
-
-    def resolve(self, name: str) -> Path:
-        return self.around.resolve(name)
-
-    def locate(self, path: Path) -> Path | None:
-        found = self.around.locate(path)
-        size = len(self.prefix)
-        if found is None or found.joins[:size] != self.prefix:
-            return None
-        return found._replace(joins=(*self.lead, *found.joins[size:]))
-
-    def located(self, path: Path) -> st.Expression:
-        found = self.locate(path)
-        if found is None:
-            return st.Outer(self.around.located(path))
-        assert found.field is not None
-        return self.column(found.joins, found.field.name)
-
-    def annotation(self, name: str) -> st.Expression:
-        return st.Outer(self.around.annotation(name))
-
-    def is_annotation(self, name: str) -> bool:
-        return self.around.is_annotation(name)
-
-    def outer(self, shape: Any) -> st.Expression:
-        return st.Outer(self.around.outer(shape))
-
-    def select(  # type: ignore[override]
-        self, conditions: tuple[st.Condition, ...], outputs: tuple[st.Output, ...] | None = None
-    ) -> st.Select:
-        """The rows that are related and meet the conditions."""
-        if self.lead and self.lead[0].target()._meta.scopes:
-            # What stands between may lead to a row that is not visible.
-            target = self.lead[0].target()._meta
-            end = st.ColumnRef(self.source(self.lead), target.columns[target.pk.name])
-            conditions = (*conditions, st.Not(st.Compare("isnull", end, ())))
-        scope = self.scope(self.options, 0)
-        where = [part for part in (self.met, scope, *conditions) if part is not None]
-        return st.Select(
-            table=self.options.table,
-            outputs=outputs or (st.Output("one", st.Constant(1)),),
-            joins=tuple(self.joins),
-            where=joined(where),
-        )
-
-
 # Nodes that are no leaves.
 JOINS = ("and", "or", "not", "native", "exists")
-
-
-def chain(options: Options, name: str) -> tuple[Link, ...]:
-    """The relations to one object of a name (`author__city`)."""
-    found: list[Link] = []
-    for step in name.split("__"):
-        relation = None if step in options.fields else options.link(step)
-        if relation is None:
-            known = ", ".join(options.links) or "none"
-            raise FieldError(f"{options.name} has no relation `{step}` to load; it has {known}.")
-        if relation.many:
-            raise FieldError(
-                f"{options.name}.{step} is many objects; load it with prefetch_related({name!r})."
-            )
-        found.append(relation)
-        options = relation.target()._meta
-    return tuple(found)
 
 
 def joined(conditions: list[st.Condition]) -> st.Condition | None:

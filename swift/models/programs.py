@@ -13,9 +13,10 @@ import msgspec
 
 from swift.engines import statements as st
 from swift.engines.database import Database
-from swift.models.building import Builder, Shared, chain
+from swift.models.building import Builder, Shared
 from swift.models.errors import FieldError
 from swift.models.lookups import resolve
+from swift.models.relations import chain
 from swift.models.rows import Decoder, object_decoder, value_decoder
 from swift.models.shape import PLAIN, Extras, Key
 

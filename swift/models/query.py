@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 import msgspec
 
 from swift.engines.database import Database
-from swift.models.building import chain
 from swift.models.conditions import node_of, path_of
 from swift.models.errors import FieldError
 from swift.models.expressions import Expression, Q
 from swift.models.lookups import resolve
 from swift.models.prefetch import Prefetch, plan
+from swift.models.relations import chain
 from swift.models.shape import PLAIN, Extras
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from swift.models.errors import ModelError
+from swift.models.errors import FieldError, ModelError
 from swift.models.field import ForeignKeyField
 
 if TYPE_CHECKING:
@@ -215,3 +215,20 @@ def declare_reverse(owner: type[Model]) -> None:
 
         if not isinstance(many.to, type) or not meet():
             options.waiting.append(meet)
+
+
+def chain(options: Options, name: str) -> tuple[Link, ...]:
+    """The relations to one object of a name (`author__city`)."""
+    found: list[Link] = []
+    for step in name.split("__"):
+        relation = None if step in options.fields else options.link(step)
+        if relation is None:
+            known = ", ".join(options.links) or "none"
+            raise FieldError(f"{options.name} has no relation `{step}` to load; it has {known}.")
+        if relation.many:
+            raise FieldError(
+                f"{options.name}.{step} is many objects; load it with prefetch_related({name!r})."
+            )
+        found.append(relation)
+        options = relation.target()._meta
+    return tuple(found)
