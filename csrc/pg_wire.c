@@ -63,19 +63,6 @@ void pg_put_cstr(pg_writer *w, const char *text, size_t length) {
     pg_put_u8(w, 0);
 }
 
-static void store_length(pg_writer *w, size_t position, size_t length) {
-    if (w->status != PG_OK) return;
-    if (length > (size_t)INT32_MAX) {
-        w->status = PG_TOO_LONG;
-        return;
-    }
-    pg_store_u32(w->data + position, (uint32_t)length);
-}
-
-void pg_value_end(pg_writer *w, size_t position) { store_length(w, position, w->length - position - 4); }
-
-void pg_message_end(pg_writer *w, size_t position) { store_length(w, position, w->length - position); }
-
 static size_t message_begin(pg_writer *w, uint8_t type) {
     pg_put_u8(w, type);
     return pg_length_begin(w);

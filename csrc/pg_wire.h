@@ -231,9 +231,21 @@ static inline size_t pg_length_begin(pg_writer *w) {
     return position;
 }
 
+static inline void pg_length_store(pg_writer *w, size_t position, size_t length) {
+    if (w->status != PG_OK) return;
+    if (length > (size_t)INT32_MAX) {
+        w->status = PG_TOO_LONG;
+        return;
+    }
+    pg_store_u32(w->data + position, (uint32_t)length);
+}
+
 /* Writes what follows the word at `position` (a value's length), or that and the word itself (a message's). */
-void pg_value_end(pg_writer *w, size_t position);
-void pg_message_end(pg_writer *w, size_t position);
+static inline void pg_value_end(pg_writer *w, size_t position) {
+    pg_length_store(w, position, w->length - position - 4);
+}
+
+static inline void pg_message_end(pg_writer *w, size_t position) { pg_length_store(w, position, w->length - position); }
 
 /* ---- frames ---------------------------------------------------------------------------------------- */
 

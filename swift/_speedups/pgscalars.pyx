@@ -116,6 +116,9 @@ cdef extern from "pg_json.h":
 cdef extern from "Python.h":
     object _PyLong_FromByteArray(const unsigned char* data, size_t length, int little_endian, int is_signed)
     bint PyUnicode_Check(object value)
+    bint PyUnicode_IS_COMPACT_ASCII(object value)
+    void* PyUnicode_DATA(object value)
+    Py_ssize_t PyUnicode_GET_LENGTH(object value)
     object PyObject_CallOneArg(object callable, object argument)
 
 
@@ -388,7 +391,12 @@ cdef int encode_text(Codec codec, pg_writer* out, object value) except -1:
     cdef const char* text
     if not PyUnicode_Check(value):
         wrong_type("str", value)
-    text = PyUnicode_AsUTF8AndSize(value, &length)
+    if PyUnicode_IS_COMPACT_ASCII(value):
+        # Its own bytes are its UTF-8.
+        text = <const char*>PyUnicode_DATA(value)
+        length = PyUnicode_GET_LENGTH(value)
+    else:
+        text = PyUnicode_AsUTF8AndSize(value, &length)
     if memchr(text, 0, length) != NULL:
         refused("PostgreSQL text cannot hold the character U+0000")
     pg_put_bytes(out, text, length)

@@ -10,6 +10,7 @@ nothing: an int column refuses 1.9 and True, a text column refuses 5.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_AsDouble
+from cpython.list cimport PyList_GET_ITEM
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -234,7 +235,7 @@ cdef int encode_parameters(list codecs, tuple args, pg_writer* out) except -1:
     i = 0
     try:
         while i < count:
-            encode_value(<Codec>codecs[i], out, args[i])
+            encode_value(<Codec>PyList_GET_ITEM(codecs, i), out, <object>PyTuple_GET_ITEM(args, i))
             i += 1
         check(out.status)
     except Exception as error:
@@ -264,7 +265,7 @@ cdef int encode_record(list codecs, object record, pg_writer* out) except -1:
     pg_put_u16(out, <unsigned short>count)
     try:
         while i < count:
-            encode_value(<Codec>codecs[i], out, <object>PyTuple_GET_ITEM(values, i))
+            encode_value(<Codec>PyList_GET_ITEM(codecs, i), out, <object>PyTuple_GET_ITEM(values, i))
             i += 1
         check(out.status)
     except Exception as error:
