@@ -427,6 +427,15 @@ def test_a_postgresql_that_is_away_is_told(sqlite_project: Project) -> None:
         asyncio.run(migrate("postgresql://nobody@127.0.0.1:1/x", sqlite_project.directory))
 
 
+def test_what_a_url_says_to_the_pool_is_not_said_to_the_server(pg_database: str, tmp_path: Path) -> None:
+    project = Project(f"{pg_database}?max_size=2&application_name=migrating", tmp_path / "migrations")
+    project.write(
+        "0001_t", None, "op.execute(\"CREATE TABLE t AS SELECT current_setting('application_name') AS who\")"
+    )
+    project.migrate()
+    assert Project(pg_database, tmp_path).sql("SELECT who FROM t") == [("migrating",)]
+
+
 # SQL
 
 

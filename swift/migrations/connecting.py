@@ -10,7 +10,9 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
@@ -24,6 +26,9 @@ Work = Callable[[sa.Connection], T]
 # SQLAlchemy's dialect and driver for PostgreSQL: the one place that knows.
 POSTGRESQL = "postgresql+asyncpg"
 SCHEMES = ("postgresql", "postgres", POSTGRESQL)
+
+# Seconds to wait for another process that migrates, or writes.
+PATIENCE = 600.0
 
 # The number under which processes that migrate one PostgreSQL database wait for each other. Any will do
 # that nobody else takes; these are the bytes of "swiftmig".
@@ -53,7 +58,7 @@ async def connected(database: str | Database, work: Work[T]) -> T:
 
     engine = SQLiteEngine.from_url(url)
     if engine.location.path is not None:
-        location = engine.location
+        location = replace(engine.location, busy_timeout=PATIENCE)
         return await asyncio.to_thread(lambda: on_sqlite(location.connect(read_only=False), work, close=True))
     if isinstance(database, str) or not isinstance(database.engine, SQLiteEngine):
         raise MigrationError(
@@ -85,12 +90,13 @@ def on_sqlite(raw: sqlite3.Connection, work: Work[T], *, close: bool) -> T:
 async def on_postgresql(url: str, work: Work[T]) -> T:
     try:
         import asyncpg
+        import greenlet  # type: ignore[import-untyped]  # noqa: F401  (SQLAlchemy needs it for every asynchronous driver)
         from sqlalchemy.ext.asyncio import create_async_engine
     except ImportError as error:
         raise MigrationError(
             "Migrating PostgreSQL needs asyncpg: pip install 'swift-api[asyncpg]'"
         ) from error
-    dsn = "postgresql://" + url.partition("://")[2]
+    dsn = plain_dsn(url)
 
     async def connect() -> Any:
         return await asyncpg.connect(dsn)
@@ -107,6 +113,15 @@ async def on_postgresql(url: str, work: Work[T]) -> T:
         raise MigrationError(f"PostgreSQL cannot be reached: {error}") from error
     finally:
         await engine.dispose()
+
+
+def plain_dsn(url: str) -> str:
+    """The URL without what is said to our pool and not to the server."""
+    from swift.engines.postgres.engine import POOL_OPTIONS
+
+    parts = urlsplit("postgresql://" + url.partition("://")[2])
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in POOL_OPTIONS]
+    return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
 @contextmanager

@@ -27,8 +27,10 @@ from swift.migrations.connecting import alone, connected, reading
 from swift.migrations.errors import DestructiveError, HistoryError, MigrationError, MigrationFailed
 from swift.migrations.history import MAX_NAME, History, Migration, read
 from swift.migrations.operations import Operations
+from swift.migrations.state import State
 
 Report = Callable[[str], None]
+Plan = Callable[[Sequence[str]], list[Migration]]
 
 # Alembic's own table holds which migrations are the newest; this one what each of them was when it was applied.
 LOG = sa.Table(
@@ -76,18 +78,16 @@ async def migrate(
     history.upwards(target, ())
 
     def work(connection: sa.Connection) -> list[str]:
-        done: list[str] = []
         adopt(connection, history, report)
         check_edited(connection, history, accept=accept_edited)
         if not allow_destructive and not fake:
-            refuse(history, history.upwards(target, heads_of(connection)), undo=False)
+            heads = heads_of(connection)
+            refuse(history, heads, history.upwards(target, heads), undo=False)
 
         def plan(heads: Sequence[str]) -> list[Migration]:
             return history.upwards(target, heads)
 
-        while step(connection, history, plan, done, report, undo=False, fake=fake):
-            pass
-        return done
+        return Runner(connection, history, report, undo=False, fake=fake).run(plan)
 
     return await connected(database, work)
 
@@ -108,7 +108,6 @@ async def rollback(
     history = History(directory)
 
     def work(connection: sa.Connection) -> list[str]:
-        done: list[str] = []
         adopt(connection, history, report)
         check_edited(connection, history, accept=accept_edited)
         heads = heads_of(connection)
@@ -117,15 +116,13 @@ async def rollback(
         else:
             planned = history.downwards(None if target == "zero" else target, heads)
         if not allow_destructive:
-            refuse(history, planned, undo=True)
+            refuse(history, heads, planned, undo=True)
         meant = {migration.revision for migration in planned}
 
         def plan(heads: Sequence[str]) -> list[Migration]:
             return [each for each in history.downwards(None, heads) if each.revision in meant]
 
-        while step(connection, history, plan, done, report, undo=True):
-            pass
-        return done
+        return Runner(connection, history, report, undo=True).run(plan)
 
     return await connected(database, work)
 
@@ -178,44 +175,68 @@ def sql_of(directory: str | Path, dialect: str, target: str | None = None, *, un
 # One step
 
 
-def step(
-    connection: sa.Connection,
-    history: History,
-    plan: Callable[[Sequence[str]], list[Migration]],
-    done: list[str],
-    report: Report,
-    *,
-    undo: bool,
-    fake: bool = False,
-) -> bool:
-    """Run the first migration that `plan` finds left; False if there is none."""
-    with alone(connection):
-        planned = plan(applied_heads(connection))
-        if not planned:
-            return False
-        migration = planned[0]
-        report(f"{'Noting' if fake else 'Undoing' if undo else 'Applying'} {migration.revision}")
-        context = MigrationContext.configure(connection)
-        context._ensure_version_table()
-        LOG.create(connection, checkfirst=True)
-        heads = context.get_current_heads()
-        op = Operations(context, history.state(history.lineage(heads)))
+class Runner:
+    """Runs what is planned, migration by migration. `done` are the names of those that ran here."""
+
+    def __init__(
+        self, connection: sa.Connection, history: History, report: Report, *, undo: bool, fake: bool = False
+    ) -> None:
+        self.connection = connection
+        self.history = history
+        self.report = report
+        self.undo = undo
+        self.fake = fake
+        self.done: list[str] = []
+        # PERF: the tables after the last step, so that a long history is read once: which migrations, and the state.
+        self.known: tuple[frozenset[str], State] | None = None
+
+    def run(self, plan: Plan) -> list[str]:
+        while self.step(plan):
+            pass
+        return self.done
+
+    def step(self, plan: Plan) -> bool:
+        """Run the first migration that `plan` finds left; False if there is none."""
+        with alone(self.connection):
+            planned = plan(applied_heads(self.connection))
+            if not planned:
+                return False
+            migration = planned[0]
+            doing = "Noting" if self.fake else "Undoing" if self.undo else "Applying"
+            self.report(f"{doing} {migration.revision}")
+            context = MigrationContext.configure(self.connection)
+            context._ensure_version_table()
+            LOG.create(self.connection, checkfirst=True)
+            heads = context.get_current_heads()
+            applied = frozenset(self.history.lineage(heads))
+            op = Operations(context, self.state_of(applied))
+            if self.fake:
+                read(migration, op.state)
+            else:
+                self.attempt(migration, op)
+            make = MigrationStep.downgrade_from_script if self.undo else MigrationStep.upgrade_from_script
+            maintainer = HeadMaintainer(context, heads)
+            maintainer.update_to_step(make(self.history.map, migration))  # type: ignore[arg-type]
+            log(self.connection, migration, undo=self.undo)
+        self.known = (applied ^ {migration.revision}, op.state)
+        self.done.append(migration.revision)
+        return True
+
+    def attempt(self, migration: Migration, op: Operations) -> None:
         try:
-            if not fake:
-                call(migration, op, undo=undo)
+            call(migration, op, undo=self.undo)
         except MigrationError:
             raise
         except Exception as error:
-            what = "be undone" if undo else "be applied"
+            what = "be undone" if self.undo else "be applied"
             raise MigrationFailed(
-                f"{migration.path.name} could not {what}, and the database is as it was before it: "
-                f"{reason(error)}"
+                f"{migration.path.name} could not {what}, and the database is as it was before it: {reason(error)}"
             ) from error
-        make = MigrationStep.downgrade_from_script if undo else MigrationStep.upgrade_from_script
-        HeadMaintainer(context, heads).update_to_step(make(history.map, migration))  # type: ignore[arg-type]
-        log(connection, migration, undo=undo)
-    done.append(migration.revision)
-    return True
+
+    def state_of(self, applied: frozenset[str]) -> State:
+        if self.known is not None and self.known[0] == applied:
+            return self.known[1]
+        return self.history.state(applied)
 
 
 def call(migration: Migration, op: Operations, *, undo: bool) -> None:
@@ -229,11 +250,11 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text.rpartition('>: ')[2] or text}"
 
 
-def refuse(history: History, planned: Sequence[Migration], *, undo: bool) -> None:
-    """DestructiveError, if a step of `planned` loses data."""
+def refuse(history: History, heads: Sequence[str], planned: Sequence[Migration], *, undo: bool) -> None:
+    """DestructiveError, if a step of `planned` loses data of a database that is at `heads`."""
+    state = history.state(heads)
     found: list[str] = []
     for migration in planned:
-        state = history.state([migration.revision] if undo else migration.followed)
         found += (f"{migration.revision}: {loss}" for loss in read(migration, state, undo=undo).losses)
     if found:
         raise DestructiveError(found)
