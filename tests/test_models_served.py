@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from swift import App, Model, Router, fields
+from swift.engines import Database, RetryError
 from swift.models import SoftDelete
 from swift.testing import TestClient
 from swift.viewsets import AutoRouter, ModelViewSet
@@ -148,3 +149,31 @@ async def test_a_cancelled_request_leaves_no_transaction_open(url: str, tmp_path
             assert count >= kept + (0 if isinstance(done, BaseException) else 5)
             kept = count
         assert (await client.post("/transfer/5")).json() == {"n": kept + 5}
+
+
+async def test_a_transaction_is_begun_anew_while_another_process_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db?busy_timeout=0.02"
+    async with Database.from_url(url) as one, Database.from_url(url) as other:
+        await one.create_tables([Plain])
+        written, attempts = asyncio.Event(), 0
+
+        async def hold() -> None:
+            async with one.transaction():
+                await Plain.objects.using(one).create(name="first")
+                written.set()
+                while attempts < 3:
+                    await asyncio.sleep(0.005)
+
+        async def work() -> int:
+            nonlocal attempts
+            attempts += 1
+            await Plain.objects.using(other).create(name="second")
+            return await Plain.objects.using(other).count()
+
+        holder = asyncio.create_task(hold())
+        await written.wait()
+        with pytest.raises(RetryError):
+            await Plain.objects.using(other).create(name="refused")
+        assert await other.transact(work, retries=50) == 2
+        await holder
+        assert attempts >= 3

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -383,3 +385,26 @@ class TestMemory:
             assert looked_at == []
             assert await Post.objects.filter(title="p1").count() == 1
             assert looked_at == ["all"]
+
+
+class TestStreaming:
+    async def test_a_long_stream_keeps_one_part_in_memory(self, tmp_path: Path) -> None:
+        async with Database.from_url(f"sqlite:///{tmp_path}/long.db") as db:
+            await db.create_tables([Tag, Post])
+            tag = await Tag.objects.create(name="x")
+            for start in range(0, 20_000, 5_000):
+                await Post.objects.bulk_create(
+                    {"title": f"{number:>200}", "tag_id": tag.id} for number in range(start, start + 5_000)
+                )
+            tracemalloc.start()
+            try:
+                seen = 0
+                async for part in Post.objects.order_by("id").prefetch_related("tag").stream(size=100):
+                    seen += len(part)
+                    assert part[0].tag.name == "x"  # type: ignore[attr-defined]
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert seen == 20_000
+            # All rows at once would be 20 000 x 0.5 KB and more.
+            assert peak < 1_500_000
