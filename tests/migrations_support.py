@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from swift import Model
 from swift.migrations import migrate, rollback
-from swift.migrations.comparing import Answers
+from swift.migrations.arranging import Answers
 from swift.migrations.connecting import connected
 from swift.migrations.making import make, write
 

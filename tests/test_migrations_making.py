@@ -14,7 +14,7 @@ import pytest
 import swift.migrations
 from swift import Model, fields
 from swift.migrations import AnswerNeeded, HistoryError, Kind, MigrationError, wall_clock
-from swift.migrations.comparing import Answers
+from swift.migrations.arranging import Answers
 from swift.migrations.history import History
 from swift.migrations.making import all_models, make
 from swift.migrations.writing import hanging, source_of

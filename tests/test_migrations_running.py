@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,26 @@ def test_a_second_process_waits_for_the_first(project: Project, tmp_path: Path) 
     said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
     assert said == ["['0001_slow']", "[]"]
     assert project.sql("SELECT id FROM t") == [(1,)]
+
+
+def test_a_process_killed_in_the_midst_leaves_nothing(project: Project, tmp_path: Path) -> None:
+    flag = tmp_path / "midst"
+    project.write(
+        "0001_slow",
+        None,
+        f"{TABLE}\nimport pathlib, time\nflag = pathlib.Path({str(flag)!r})\n"
+        "if not flag.exists():\n    flag.touch()\n    time.sleep(60)",
+    )
+    program = "import asyncio, sys\nfrom swift.migrations import migrate\nasyncio.run(migrate(sys.argv[1], sys.argv[2]))"
+    process = subprocess.Popen([sys.executable, "-c", program, project.url, str(project.directory)])
+    deadline = time.monotonic() + 60
+    while not flag.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait(60)
+    assert "t" not in project.tables()
+    assert project.migrate() == ["0001_slow"]
 
 
 # What loses data

@@ -52,7 +52,7 @@ def command(
     It needs no database: models are compared with the migrations that are there.
     """
     load_app(target, factory)
-    from swift.migrations.comparing import NOTHING, Answers
+    from swift.migrations.arranging import NOTHING, Answers
     from swift.migrations.making import all_models, make, make_empty, write
 
     def ask_rename(old: str, new: str) -> bool | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +15,9 @@ from sqlalchemy.dialects import postgresql
 
 from swift.engines import Database
 from swift.migrations.connecting import connected, reading
-from swift.migrations.rebuilding import foreign_key_actions
-from swift.migrations.running import OWN_TABLES
-from swift.models import Model, fields
+from swift.migrations.fieldtypes import FieldText, default_source, of, postgresql_field, quoted, sqlite_field
+from swift.migrations.reflecting import FoundColumn, FoundTable, found_tables
+from swift.models import Model
 from swift.models.options import snake_case
 
 ON_DELETE = {
@@ -46,34 +45,6 @@ TAKEN = {
 CLASSES = {"Model", "Index", "Unique", "Check", "Enum", "Decimal", "UUID", "Any", "None", "True", "False"}
 
 
-@dataclass
-class FoundColumn:
-    name: str
-    type: Any
-    nullable: bool
-    # SQLite's words for the type; "" elsewhere.
-    declared: str = ""
-    counted: bool = False
-    comment: str | None = None
-    # SQL of the database's default.
-    default: str = ""
-
-
-@dataclass
-class FoundTable:
-    """A table or view as the database describes it."""
-
-    name: str
-    schema: str | None
-    columns: list[FoundColumn]
-    primary_key: list[str]
-    foreign_keys: list[dict[str, Any]] = field(default_factory=list)
-    uniques: list[dict[str, Any]] = field(default_factory=list)
-    indexes: list[dict[str, Any]] = field(default_factory=list)
-    checks: list[dict[str, Any]] = field(default_factory=list)
-    view: bool = False
-
-
 async def inspect(database: str | Database, schema: str | None = None, only: Sequence[str] = ()) -> str:
     """The text of a module with a model for each table and view (of `only`, if given) of the database."""
 
@@ -82,182 +53,6 @@ async def inspect(database: str | Database, schema: str | None = None, only: Seq
             return found_tables(connection, schema, only)
 
     return Module(await connected(database, work)).text()
-
-
-def found_tables(connection: sa.Connection, schema: str | None, only: Sequence[str]) -> list[FoundTable]:
-    inspector = sa.inspect(connection)
-    views = set(inspector.get_view_names(schema))
-    if connection.dialect.name == "postgresql":
-        views |= set(inspector.get_materialized_view_names(schema))
-    names = [name for name in sorted(inspector.get_table_names(schema)) if name not in OWN_TABLES]
-    found = []
-    for name in [*names, *sorted(views)]:
-        if only and name not in only:
-            continue
-        declared: dict[str, str] = {}
-        counter = False
-        if connection.dialect.name == "sqlite":
-            quoted = name.replace("'", "''")
-            rows = connection.exec_driver_sql(f"SELECT name, type FROM pragma_table_xinfo('{quoted}')")
-            declared = dict(map(tuple, rows))
-            counter = True
-        key = inspector.get_pk_constraint(name, schema)["constrained_columns"] if name not in views else []
-        columns = []
-        for column in inspector.get_columns(name, schema):
-            alone = key == [column["name"]]
-            default = column.get("default") or ""
-            counted = alone and (
-                (counter and declared[column["name"]].upper() == "INTEGER")
-                or "nextval(" in default
-                or bool(column.get("identity"))
-            )  # fmt: skip
-            columns.append(
-                FoundColumn(
-                    column["name"], column["type"], bool(column["nullable"]), declared.get(column["name"], ""),
-                    counted, column.get("comment"), "" if counted else default,
-                )
-            )  # fmt: skip
-        table = FoundTable(name, schema, columns, key, view=name in views)
-        if not table.view:
-            table.foreign_keys = [dict(each) for each in inspector.get_foreign_keys(name, schema)]
-            if connection.dialect.name == "sqlite":
-                # SQLAlchemy does not read what stands at the column itself.
-                actions = foreign_key_actions(connection, name)
-                for each in table.foreign_keys:
-                    action = actions[tuple(each["constrained_columns"])][1]
-                    each["options"] = {"ondelete": action} if action else {}
-            table.uniques = [dict(each) for each in inspector.get_unique_constraints(name, schema)]
-            table.indexes = [dict(each) for each in inspector.get_indexes(name, schema)]
-            table.checks = [dict(each) for each in inspector.get_check_constraints(name, schema)]
-        found.append(table)
-    return found
-
-
-# Types
-
-
-@dataclass(frozen=True)
-class FieldText:
-    """How a column is declared: constructor, arguments, and the type of its values."""
-
-    constructor: str
-    annotation: str
-    arguments: tuple[str, ...] = ()
-
-
-def of(constructor: str, annotation: str, *arguments: str) -> FieldText:
-    return FieldText(constructor, annotation, arguments)
-
-
-def text_of(length: int | None) -> FieldText:
-    return of("StringField", "str", f"max_length={length}") if length else of("TextField", "str")
-
-
-def integer_of(bits: int) -> FieldText:
-    if bits == 16 and hasattr(fields, "SmallIntegerField"):
-        return of("SmallIntegerField", "int")
-    return of("BigIntegerField" if bits == 64 else "IntegerField", "int")
-
-
-def decimal_of(digits: int, places: int) -> FieldText:
-    return of("DecimalField", "Decimal", f"max_digits={digits}", f"decimal_places={places}")
-
-
-SQLITE: dict[str, FieldText] = {
-    "UUID": of("UUIDField", "UUID"),
-    "JSON": of("JSONField", "Any"),
-    "DATE": of("DateField", "dt.date"),
-    "TIME": of("TimeField", "dt.time"),
-    "DATETIME TEXT": of("DateTimeField", "dt.datetime"),
-    "DATETIME": of("DateTimeField", "dt.datetime", "tz=False"),
-    "TIMESTAMP": of("DateTimeField", "dt.datetime", "tz=False"),
-    "BOOLEAN": of("BoolField", "bool"),
-    "BOOL": of("BoolField", "bool"),
-}
-
-
-def sqlite_field(declared: str) -> FieldText | None:
-    """By the words of the declaration, our own and others', and else by the affinity they give."""
-    match = re.fullmatch(r"\s*([^(]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", declared.upper())
-    name, first, second = match.groups() if match else (declared.upper(), None, None)
-    if name == "DECIMAL TEXT" and first:
-        return decimal_of(int(first), int(second or 0))
-    known = SQLITE.get(name) or SQLITE.get(name.removesuffix(" TEXT"))
-    if known is not None:
-        return known
-    if "INT" in name:
-        return integer_of(
-            64 if "BIG" in name or "8" in name else 16 if "SMALL" in name or "TINY" in name else 32
-        )
-    if any(word in name for word in ("CHAR", "CLOB", "TEXT")):
-        return text_of(int(first) if first else None)
-    if "BLOB" in name:
-        return of("BinaryField", "bytes")
-    if any(word in name for word in ("REAL", "FLOA", "DOUB")):
-        return of("FloatField", "float")
-    if name in ("DECIMAL", "NUMERIC"):
-        # SQLite keeps these as integers or floats, whatever the digits promise.
-        return integer_of(64) if first and not int(second or 0) else of("FloatField", "float")
-    return text_of(None) if not name else None
-
-
-def postgresql_field(type_: Any) -> FieldText | None:
-    match type_:
-        case postgresql.ENUM():
-            return None
-        case sa.Boolean():
-            return of("BoolField", "bool")
-        case sa.SmallInteger():
-            return integer_of(16)
-        case sa.BigInteger():
-            return integer_of(64)
-        case sa.Integer():
-            return integer_of(32)
-        case sa.Float():
-            return of("FloatField", "float")
-        case sa.Numeric():
-            # A NUMERIC without digits holds any; these are what SQL's other databases give at most.
-            return decimal_of(type_.precision or 38, (type_.scale or 0) if type_.precision else 10)
-        case sa.DateTime():
-            return of("DateTimeField", "dt.datetime", *([] if type_.timezone else ["tz=False"]))
-        case sa.Date():
-            return of("DateField", "dt.date")
-        case sa.Time():
-            return of("TimeField", "dt.time") if not type_.timezone else None
-        case sa.Uuid():
-            return of("UUIDField", "UUID")
-        case sa.JSON():
-            return of("JSONField", "Any")
-        case sa.LargeBinary():
-            return of("BinaryField", "bytes")
-        case postgresql.CITEXT():
-            return text_of(None)
-        case sa.String():
-            return text_of(type_.length)
-    return None
-
-
-NUMBER = re.compile(r"\(?'?(-?\d+(?:\.\d+)?)'?\)?(?:::[\w ]+(?:\([\d, ]+\))?)?")
-TEXT = re.compile(r"'((?:[^']|'')*)'(?:::[\w \"]+(?:\(\d+\))?)?")
-
-
-def default_source(kind: FieldText, sql: str) -> str | None:
-    """The database's default as Python says it; None where there are no words for it."""
-    number, text = NUMBER.fullmatch(sql), TEXT.fullmatch(sql)
-    match kind.annotation:
-        case "int" if number and "." not in number[1]:
-            return number[1]
-        case "float" if number:
-            return repr(float(number[1]))
-        case "Decimal" if number:
-            return f'Decimal("{number[1]}")'
-        case "bool" if sql.lower() in ("true", "false", "1", "0"):
-            return str(sql.lower() in ("true", "1"))
-        case "str" if text:
-            return quoted(text[1].replace("''", "'"))
-        case "dt.datetime" if re.search(r"\bnow\(\)|CURRENT_TIMESTAMP|'now'", sql, re.IGNORECASE):
-            return "Now()"
-    return None
 
 
 # Names
@@ -595,9 +390,3 @@ def is_plain(index: dict[str, Any]) -> bool:
     """Whether an index is over all rows, and no rule."""
     options = index.get("dialect_options") or {}
     return not index["unique"] and not any(key.endswith("_where") for key in options)
-
-
-def quoted(text: str) -> str:
-    """A text as Python source, between double quotes where that needs no escapes."""
-    shown = repr(text)
-    return f'"{shown[1:-1]}"' if shown[0] == "'" and '"' not in text else shown

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from alembic.operations import ops
 
-from swift.migrations.comparing import Answers, changes, target_metadata
+from swift.migrations.arranging import Answers, changes
+from swift.migrations.comparing import target_metadata
 from swift.migrations.data import now, wall_clock
 from swift.migrations.errors import HistoryError, MigrationError
 from swift.migrations.history import History, read

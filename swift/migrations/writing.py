@@ -21,7 +21,8 @@ from alembic.runtime.migration import MigrationContext
 from mako.pygen import PythonPrinter
 from sqlalchemy.dialects import postgresql
 
-from swift.migrations.comparing import CreateSchemaOp, FillOp, PrimaryKeyOp
+from swift.migrations.arranging import CreateSchemaOp, FillOp
+from swift.migrations.comparing import PrimaryKeyOp
 from swift.migrations.errors import MigrationError
 from swift.migrations.history import MAX_NAME, History
 from swift.migrations.kinds import Kind, Now
