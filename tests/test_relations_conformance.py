@@ -175,6 +175,11 @@ class Sorts(Model):
     born = fields.DateTimeField(db_default=Now())
 
 
+class Ward(Model):
+    id: int = fields.IDField()
+    keeper_id: int = fields.ForeignKey(Company, on_delete="set_default", db_default=1)
+
+
 class Hooked(Model):
     id: int = fields.IDField()
     name: str = fields.StringField()
@@ -200,7 +205,7 @@ class Hooked(Model):
 CALLS: list[tuple[str, Any]] = []
 
 MODELS = [
-    Tag, Writer, Profile, Post, Team, Membership, Folder, File, Mark, Company, Customer, Order, Sorts, Hooked,
+    Tag, Writer, Profile, Post, Team, Membership, Folder, File, Mark, Company, Customer, Order, Sorts, Hooked, Ward,
 ]  # fmt: skip
 
 
@@ -868,6 +873,15 @@ class TestSorts:
         setattr(made, name, value)
         with pytest.raises(InvalidValue):
             await made.save()
+
+    async def test_the_default_takes_the_place_of_what_is_deleted(self, db: Database) -> None:
+        await Company.objects.bulk_create([Company(id=1), Company(id=2)])
+        assert (await Ward.objects.create()).keeper_id == 1
+        ward = await Ward.objects.create(keeper_id=2)
+        await Company.objects.filter(id=2).delete()
+        assert (await ward.refresh()).keeper_id == 1
+        with pytest.raises(IntegrityError):  # the default itself is referred to
+            await Company.objects.filter(id=1).delete()
 
     async def test_checks_of_columns(self, db: Database) -> None:
         with pytest.raises(IntegrityError) as caught:

@@ -515,6 +515,7 @@ def ForeignKey(
     read_only: bool = False,
     description: str | None = None,
     related_name: str = "",
+    db_default: Any = None,
     db_comment: str | None = None,
 ) -> Any:
     """The primary key of a row of `to`: a model, its name (found where this is declared), or a function of
@@ -523,11 +524,12 @@ def ForeignKey(
     Declared under the column's name: `author_id: int = fields.ForeignKey(User)` adds the relation
     `author`, to query through (`author__name="Ann"`) and to load (`select_related("author")`).
     `related_name="books"` gives the author `books`, the way back; `{model}` in it is the model's own name.
+    `on_delete="set_default"` sets the `db_default`.
     """
     return ForeignKeyField(
         "bigint", int, null=null, default=default, index=index, unique=unique, primary_key=primary_key,
         db_column=db_column, read_only=read_only, description=description, to=to, on_delete=on_delete,
-        related_name=related_name, db_comment=db_comment,
+        related_name=related_name, db_default=db_default, db_comment=db_comment,
     )  # fmt: skip
 
 

@@ -133,12 +133,7 @@ class Changes:
                 continue
             target = self.tables.store(column.reference.target())
             if value not in target.rows and not (target is store and value == row[store.key]):
-                raise IntegrityError(
-                    "FOREIGN KEY constraint failed",
-                    "foreign_key",
-                    table=store.table.name,
-                    columns=(column.name,),
-                )
+                raise dangling(store, column)
         for rule in store.table.checks:
             if not holds(rule.sql, store.table, row):
                 raise store.refusal("CHECK", "check", constraint=rule.name or rule.sql)
@@ -162,14 +157,17 @@ class Changes:
                         self.remove(other, one)
                 elif action in ("set_null", "set_default"):
                     left = default_of(column) if action == "set_default" and column.default else None
+                    if left is not None and left == key:
+                        raise dangling(other, column)
                     self.replace(other, one, {**other.rows[one], column.name: left})
                 else:
-                    raise IntegrityError(
-                        "FOREIGN KEY constraint failed",
-                        "foreign_key",
-                        table=other.table.name,
-                        columns=(column.name,),
-                    )
+                    raise dangling(other, column)
+
+
+def dangling(store: Store, column: Column) -> IntegrityError:
+    return IntegrityError(
+        "FOREIGN KEY constraint failed", "foreign_key", table=store.table.name, columns=(column.name,)
+    )
 
 
 def default_of(column: Column) -> Any:
