@@ -378,7 +378,7 @@ cdef class Multiplexer(Dispatcher):
             self.loop.call_soon(self.idle, connection)
         if not connection.shared:
             return 0
-        if connection.status != c"I":
+        if connection.status != c"I" and q.owner is self:
             self.lost_connection(connection, q)
         if statement is not None and q.kind == EXECUTE and q.error is None:
             seconds = q.seconds

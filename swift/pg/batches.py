@@ -35,7 +35,7 @@ async def run_batch(pg: Pg, statements: Iterable[tuple[str, Sequence[Any]]]) -> 
     leased = await pg.lease_async()
     try:
         core = leased.own().core
-        alone = core.transaction_status == "I" and not core.in_flight
+        alone = await leased.outside_transaction()
         queries = _submit(core, statements, alone)
         results, errors = [], []
         for query in queries:
@@ -62,7 +62,7 @@ def run_batch_blocking(pg: Pg, statements: Iterable[tuple[str, Sequence[Any]]]) 
     try:
         link: Any = leased.own_any()
         core = link.core
-        alone = core.transaction_status == "I"
+        alone = leased.outside_transaction_blocking()
         results, errors = [], []
         for query in _submit(core, statements, alone):
             try:

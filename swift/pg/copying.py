@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -336,21 +337,19 @@ Message = MutableMapping[str, Any]
 
 
 class CopyResponse:
-    """An ASGI application that answers with COPY data: what a handler of Swift, Starlette or FastAPI may return."""
+    """An ASGI application that answers with COPY data: what a handler may return."""
 
     status_code = 200
-    background = None
+    background: Any = None
+    body = b""
 
     def __init__(self, copy: CopyOut, filename: str | None, media_type: str) -> None:
         self._copy = copy
         self.media_type = media_type
-        self.headers = {"content-type": media_type}
+        self.raw_headers = [(b"content-type", media_type.encode("latin-1"))]
         if filename is not None:
-            self.headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
-
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+            disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+            self.raw_headers.append((b"content-disposition", disposition.encode("latin-1")))
 
     async def __call__(
         self,
@@ -371,6 +370,16 @@ class CopyResponse:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             await pieces.aclose()
+
+
+def copy_response(copy: CopyOut, filename: str | None, media_type: str) -> CopyResponse:
+    """A CopyResponse; where Starlette is loaded also one of its responses, which FastAPI asks for by class."""
+    starlette = sys.modules.get("starlette.responses")
+    if starlette is None:
+        return CopyResponse(copy, filename, media_type)
+    kind = type("StarletteCopyResponse", (CopyResponse, starlette.Response), {})
+    response: CopyResponse = kind(copy, filename, media_type)
+    return response
 
 
 # ---- records

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from swift._speedups import pgcore
 
 from .batches import run_batch, run_batch_blocking
-from .copying import CopyIn, CopyOut, CopyResponse, copy_records_async, copy_records_blocking
+from .copying import (
+    CopyIn,
+    CopyOut,
+    CopyResponse,
+    copy_records_async,
+    copy_records_blocking,
+    copy_response,
+)
 from .errors import PgInterfaceError
 from .links import BlockingLink, LoopLink
 from .named import bind_named
@@ -231,7 +238,7 @@ class Pg:
         self, sql: str, *, filename: str | None = None, media_type: str = "text/csv; charset=utf-8"
     ) -> CopyResponse:
         """COPY ... TO STDOUT as an ASGI response that streams, to be returned by a handler."""
-        return CopyResponse(CopyOut(self, sql), filename, media_type)
+        return copy_response(CopyOut(self, sql), filename, media_type)
 
     def copy_records(
         self,
@@ -333,6 +340,25 @@ class Pg:
     def unlease(self) -> None:
         """The end of a lease."""
 
+    async def outside_transaction(self) -> bool:
+        """Whether a statement executed next would be a transaction of its own."""
+        if self.level:
+            return False
+        core = self.own().core
+        if core.in_flight or core.held:
+            # What is still to be answered may begin or end one.
+            await core.execute(pgcore.simple_query("", False))
+        return core.transaction_status == "I"
+
+    def outside_transaction_blocking(self) -> bool:
+        """`outside_transaction` on a thread that waits."""
+        if self.level:
+            return False
+        link = self._own_blocking()
+        if link.core.in_flight:
+            link.wait(link.core.execute(pgcore.simple_query("", False)))
+        return link.core.transaction_status == "I"
+
     def command(self, sql: str, *, simple: bool = False) -> Query:
         link = self.own()
         if simple:
@@ -394,6 +420,10 @@ class Leased(Pg):
 
     def unlease(self) -> None:
         self.release()
+
+    async def outside_transaction(self) -> bool:
+        # Whatever it was used for before is rolled back on its way here.
+        return True
 
 
 class Acquisition:

@@ -135,7 +135,7 @@ class LoopLink(Link):
         core = self.core
         try:
             end = pgcore.monotonic() + CANCEL_AFTER_SECONDS
-            while core.all_abandoned and pgcore.monotonic() < end:
+            while core.all_abandoned and pgcore.monotonic() < end:  # noqa: ASYNC110 (the kernel has no event for it)
                 await asyncio.sleep(0.001)
             if self.closed or not core.all_abandoned:
                 return

@@ -117,7 +117,7 @@ async def _chunks(
     ended = False
     try:
         core = pg.own().core
-        alone = core.transaction_status == "I" and not core.in_flight
+        alone = await pg.outside_transaction()
         begin = pg.command("BEGIN") if alone else None
         portal = _Portal(core, sql, args, into)
         fetch = portal.fetch(size)
@@ -159,7 +159,7 @@ def _chunks_blocking(
     try:
         link: Any = pg.own_any()
         core = link.core
-        alone = core.transaction_status == "I"
+        alone = pg.outside_transaction_blocking()
         begin = core.execute(pgcore.new_query(core.statement("BEGIN"))) if alone else None
         portal = _Portal(core, sql, args, into)
         fetch = portal.fetch(size)
@@ -208,13 +208,13 @@ class Cursor:
     async def __aenter__(self) -> Cursor:
         self._lease = pg = await self._pg.lease_async()
         core = pg.own().core
-        self._alone = core.transaction_status == "I" and not core.in_flight
-        if self._alone:
-            try:
+        try:
+            self._alone = await pg.outside_transaction()
+            if self._alone:
                 await pg.command("BEGIN")
-            except BaseException:
-                pg.unlease()
-                raise
+        except BaseException:
+            pg.unlease()
+            raise
         self._portal = _Portal(core, self._sql, self._args, self._into)
         return self
 
@@ -258,13 +258,13 @@ class Cursor:
     def __enter__(self) -> Cursor:
         self._lease = pg = self._pg.lease_blocking()
         core = pg.own_any().core
-        self._alone = core.transaction_status == "I"
-        if self._alone:
-            try:
+        try:
+            self._alone = pg.outside_transaction_blocking()
+            if self._alone:
                 pg.command_blocking("BEGIN")
-            except BaseException:
-                pg.unlease()
-                raise
+        except BaseException:
+            pg.unlease()
+            raise
         self._portal = _Portal(core, self._sql, self._args, self._into)
         return self
 
