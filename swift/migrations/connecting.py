@@ -1,7 +1,6 @@
 """From a database's URL to a SQLAlchemy connection for DDL, the same for every command.
 
-SQLite is reached through the standard library, as its engine opens it; PostgreSQL through the driver that
-`POSTGRESQL` names.
+SQLite is reached through the standard library, as its engine opens it; PostgreSQL through the driver's dialect.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import sqlalchemy as sa
@@ -23,9 +22,8 @@ from swift.migrations.errors import MigrationError, MigrationFailed
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
-# SQLAlchemy's dialect and driver for PostgreSQL: the one place that knows.
-POSTGRESQL = "postgresql+asyncpg"
-SCHEMES = ("postgresql", "postgres", POSTGRESQL)
+# Whatever engine serves the application, PostgreSQL is migrated through our driver.
+SCHEMES = ("postgresql", "postgres", "postgresql+swift", "postgresql+asyncpg")
 
 # Seconds to wait for another process that migrates, or writes.
 PATIENCE = 600.0
@@ -88,29 +86,24 @@ def on_sqlite(raw: sqlite3.Connection, work: Work[T], *, close: bool) -> T:
 
 
 async def on_postgresql(url: str, work: Work[T]) -> T:
-    try:
-        import asyncpg
-        import greenlet  # type: ignore[import-untyped]  # noqa: F401  (SQLAlchemy needs it for every asynchronous driver)
-        from sqlalchemy.ext.asyncio import create_async_engine
-    except ImportError as error:
-        raise MigrationError(
-            "Migrating PostgreSQL needs asyncpg: pip install 'swift-api[asyncpg]'"
-        ) from error
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    import swift.pg.sqlalchemy  # noqa: F401  (registers the dialect)
+    from swift.pg import PgError
+    from swift.pg.alone import PgAlone, connect
+
     dsn = plain_dsn(url)
 
-    async def connect() -> Any:
-        return await asyncpg.connect(dsn)
+    async def connected_or_told() -> PgAlone:
+        try:
+            return await connect(dsn)
+        except PgError as error:
+            raise MigrationError(f"PostgreSQL cannot be reached: {error}") from error
 
-    engine = create_async_engine(f"{POSTGRESQL}://", async_creator=connect, poolclass=NullPool)
+    engine = create_async_engine("postgresql+swift://", async_creator=connected_or_told, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(work)
-    except (
-        OSError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-    ) as error:
-        raise MigrationError(f"PostgreSQL cannot be reached: {error}") from error
     finally:
         await engine.dispose()
 
