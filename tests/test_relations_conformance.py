@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -54,6 +53,7 @@ from swift.models import (
     prefetch,
     tenant,
 )
+from tests.test_engines_conformance import postgres as postgres
 
 
 class Tag(Model):
@@ -223,9 +223,15 @@ class Counting:
         monkeypatch.setattr(db.engine, "fetch", counted)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database.from_url(f"{request.param}://") as database:
+@pytest.fixture(params=["sqlite", "memory", "postgresql", "postgresql+asyncpg"])
+async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    url = f"{request.param}://"
+    if request.param.startswith("postgresql"):
+        dsn: str = request.getfixturevalue("postgres")
+        url = request.param + dsn.removeprefix("postgresql")
+    async with Database.from_url(url) as database:
+        if database.dialect == "postgresql":
+            await database.drop_tables(MODELS)
         await database.create_tables(MODELS)
         yield database
 
