@@ -457,6 +457,23 @@ def test_what_a_url_says_to_the_pool_is_not_said_to_the_server(pg_database: str,
     assert Project(pg_database, tmp_path).sql("SELECT who FROM t") == [("migrating",)]
 
 
+def test_asyncpg_migrates_as_well(pg_database: str, tmp_path: Path) -> None:
+    project = Project(pg_database, tmp_path / "migrations")
+    project.make(Author, Book)
+    project.write(
+        "0002_data",
+        "0001_initial",
+        "op.run(fill)",
+        extra="async def fill(data):\n    await data.execute('INSERT INTO author (name) VALUES (:n)', {'n': 'Ann'})\n",
+    )
+    project.url = pg_database.replace("postgresql:", "postgresql+asyncpg:")
+    assert project.migrate() == ["0001_initial", "0002_data"]
+    assert project.rollback("zero", allow_destructive=True) == ["0002_data", "0001_initial"]
+    project.url = f"{project.url}_nowhere"
+    with pytest.raises(MigrationError, match="PostgreSQL cannot be reached"):
+        project.migrate()
+
+
 # SQL
 
 

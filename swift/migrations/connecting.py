@@ -1,6 +1,7 @@
 """From a database's URL to a SQLAlchemy connection for DDL, the same for every command.
 
-SQLite is reached through the standard library, as its engine opens it; PostgreSQL through the driver's dialect.
+SQLite is reached through the standard library, as its engine opens it; PostgreSQL through the driver that
+runs the application's queries: ours, or asyncpg for `postgresql+asyncpg:`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import sqlalchemy as sa
@@ -19,11 +21,16 @@ from sqlalchemy.pool import NullPool, StaticPool
 from swift.engines import Database
 from swift.migrations.errors import MigrationError, MigrationFailed
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
-# Whatever engine serves the application, PostgreSQL is migrated through our driver.
-SCHEMES = ("postgresql", "postgres", "postgresql+swift", "postgresql+asyncpg")
+# SQLAlchemy's dialects and drivers for PostgreSQL: the one place that knows.
+NATIVE = "postgresql+swift"
+ASYNCPG = "postgresql+asyncpg"
+SCHEMES = ("postgresql", "postgres", NATIVE, ASYNCPG)
 
 # Seconds to wait for another process that migrates, or writes.
 PATIENCE = 600.0
@@ -86,26 +93,45 @@ def on_sqlite(raw: sqlite3.Connection, work: Work[T], *, close: bool) -> T:
 
 
 async def on_postgresql(url: str, work: Work[T]) -> T:
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    import swift.pg.sqlalchemy  # noqa: F401  (registers the dialect)
-    from swift.pg import PgError
-    from swift.pg.alone import PgAlone, connect
-
-    dsn = plain_dsn(url)
-
-    async def connected_or_told() -> PgAlone:
-        try:
-            return await connect(dsn)
-        except PgError as error:
-            raise MigrationError(f"PostgreSQL cannot be reached: {error}") from error
-
-    engine = create_async_engine("postgresql+swift://", async_creator=connected_or_told, poolclass=NullPool)
+    engine = postgresql_engine(url)
     try:
-        async with engine.connect() as connection:
+        try:
+            connection = await engine.connect()
+        except (OSError, sa.exc.DBAPIError, ValueError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise MigrationError(f"PostgreSQL cannot be reached: {reason}") from error
+        try:
             return await connection.run_sync(work)
+        finally:
+            await connection.close()
     finally:
         await engine.dispose()
+
+
+def postgresql_engine(url: str) -> AsyncEngine:
+    """SQLAlchemy on the driver that the URL names for queries: ours, or asyncpg."""
+    dsn = plain_dsn(url)
+    try:
+        import greenlet  # type: ignore[import-untyped]  # noqa: F401  (SQLAlchemy needs it for asynchronous drivers)
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        if not url.startswith(ASYNCPG):
+            import_module("swift.pg.sqlalchemy")  # registers the dialect where the package is not installed
+            return create_async_engine(NATIVE + dsn.removeprefix("postgresql"), poolclass=NullPool)
+        import asyncpg
+    except ImportError as error:
+        package = "asyncpg" if error.name == "asyncpg" else "greenlet"
+        raise MigrationError(
+            f"Migrating PostgreSQL needs {package}: pip install 'swift-api[asyncpg]'"
+        ) from error
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(dsn)
+        except asyncpg.PostgresError as error:
+            raise OSError(str(error)) from error
+
+    return create_async_engine(f"{ASYNCPG}://", async_creator=connect, poolclass=NullPool)
 
 
 def plain_dsn(url: str) -> str:
