@@ -6,8 +6,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_module
-
 from swift import pg
 
 from .. import alone
@@ -29,7 +27,7 @@ from .errors import (
 )
 
 
-class SwiftDBAPI(AsyncAdapt_dbapi_module):
+class SwiftDBAPI:
     """`connect` and the classes of errors."""
 
     apilevel = "2.0"
@@ -37,12 +35,12 @@ class SwiftDBAPI(AsyncAdapt_dbapi_module):
     paramstyle = "numeric_dollar"
 
     Warning = Warning
-    Error = Error  # type: ignore[assignment]
-    InterfaceError = InterfaceError  # type: ignore[assignment]
+    Error = Error
+    InterfaceError = InterfaceError
     DatabaseError = DatabaseError
     DataError = DataError
-    OperationalError = OperationalError  # type: ignore[assignment]
-    IntegrityError = IntegrityError  # type: ignore[assignment]
+    OperationalError = OperationalError
+    IntegrityError = IntegrityError
     InternalError = InternalError
     ProgrammingError = ProgrammingError
     NotSupportedError = NotSupportedError
@@ -55,9 +53,9 @@ class SwiftDBAPI(AsyncAdapt_dbapi_module):
     ROWID = int
 
     def __init__(self) -> None:
-        # SQLAlchemy 2.0's constructor takes nothing.
+        # What SQLAlchemy 2.1 looks for in the facade of an asynchronous driver.
         self.driver = pg
-        self.dbapi_module = sys.modules[errors.__name__]
+        self.dbapi_module = self.exceptions_module = sys.modules[errors.__name__]
         # How often a statement changed what others may have been prepared with. There is one of this per engine.
         self.definitions = 0
 

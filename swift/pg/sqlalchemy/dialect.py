@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import update_copy
 
 from ..errors import PgConfigError
@@ -108,6 +109,11 @@ class SwiftDialect(PGDialect):
     @classmethod
     def import_dbapi(cls) -> Any:
         return SwiftDBAPI()
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[Pool]:
+        # 2.1 knows it by is_async, 2.0 does not.
+        return AsyncAdaptedQueuePool
 
     def retrieve_dbapi_version(self, dbapi: Any) -> Any:
         try:
