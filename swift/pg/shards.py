@@ -50,6 +50,11 @@ class Counters:
         self.failed_connects = 0
 
 
+# How often who waits for an answer looks at his socket himself. libuv stops watching a socket that was reset (POLLERR)
+# and tells nobody: under uvloop its queries would wait for ever.
+LOOK_SECONDS = 0.1
+
+
 class LoopShard:
     """The connections of one event loop."""
 
@@ -78,6 +83,7 @@ class LoopShard:
         mux.idle = self._became_idle
         self.mux = mux
         self.keeper: asyncio.Task[None] | None = None
+        self.looks = type(loop).__module__.partition(".")[0] == "uvloop"
 
     # ---- size
 
@@ -104,8 +110,17 @@ class LoopShard:
         """Bring it to min_size and keep it there."""
         if self.keeper is None and not self.closing:
             self.keeper = self.loop.create_task(self._keep())
+            if self.looks:
+                self.loop.call_later(LOOK_SECONDS, self._look)
         while self.size < self.limits.min_size and not self.closing:
             self._spawn(self._open())
+
+    def _look(self) -> None:
+        for link in [*self.links]:
+            if link.core.in_flight:
+                link.channel.readable()
+        if self.links or not self.closing:
+            self.loop.call_later(LOOK_SECONDS, self._look)
 
     async def filled(self) -> None:
         """Until what is being opened is open, or failed."""
