@@ -39,6 +39,10 @@ CASES = {
 }
 
 
+# Of the short form.
+ROUNDS_AND_SECONDS = (3, 0.15)
+
+
 class Timer:
     """Takes the time of one case of one driver: microseconds per operation or row."""
 
@@ -82,7 +86,7 @@ async def _start(makers: list[Callable[[], object]]) -> list[Driver]:
 
 
 def run(options: Options) -> Report:
-    rounds, seconds = (3, 0.15) if options.quick else (7, 0.5)
+    rounds, seconds = ROUNDS_AND_SECONDS if options.quick else (7, 0.5)
     cases = options.choose_cases(CASES)
     subjects = available(options.choose_subjects(DISTRIBUTIONS), load)
     with (

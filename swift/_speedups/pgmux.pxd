@@ -29,6 +29,8 @@ cdef class Multiplexer(Dispatcher):
     cdef public object hooks
     cdef public double default_deadline
     cdef long long clock
+    cdef Connection last
+    cdef long long last_tick
     cdef long long buckets[64]
     cdef readonly long long completed
     cdef readonly long long failed

@@ -8,6 +8,8 @@ cdef class Flusher:
     cdef readonly object loop
     cdef list channels
     cdef bint scheduled
+    # Counts the gatherings so far.
+    cdef long long tick
     # Inside a callback of ours, at whose end everything is flushed anyway.
     cdef int inside
     cdef int add(self, LoopChannel channel) except -1

@@ -40,6 +40,7 @@ cdef class Flusher:
     cdef int flush(self) except -1:
         cdef list channels
         cdef LoopChannel channel
+        self.tick += 1
         while self.channels:
             channels, self.channels = self.channels, []
             for channel in channels:
