@@ -15,7 +15,7 @@ from ..errors import PgError
 from ..transactions import was_committed
 from .compat import await_, in_greenlet
 from .cursors import SwiftCursor, SwiftServerSideCursor
-from .errors import Error, translated
+from .errors import translated
 
 if TYPE_CHECKING:
     from swift._speedups.pgcore import Connection, Query, Statement
@@ -182,11 +182,7 @@ class SwiftConnection(AsyncAdapt_dbapi_connection):
         if isinstance(error, PgError) and (error.routine, error.code) in STALE:
             # Someone else changed a definition. The transaction is lost, its repetition will succeed.
             self._definitions_changed()
-        self._handle_exception(error)
-
-    @classmethod
-    def _handle_exception_no_connection(cls, dbapi: Any, error: Exception) -> NoReturn:
-        if isinstance(error, PgError) and not isinstance(error, Error):
+        if isinstance(error, PgError):
             raise translated(error) from error
         raise error
 

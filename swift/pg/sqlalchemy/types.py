@@ -8,7 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import ARRAY as PGARRAY
-from sqlalchemy.dialects.postgresql import BIT, BYTEA, CITEXT, ENUM, HSTORE, INTERVAL, OID, REGCLASS, ranges
+from sqlalchemy.dialects.postgresql import (
+    BIT,
+    BYTEA,
+    CITEXT,
+    ENUM,
+    HSTORE,
+    INTERVAL,
+    JSONB,
+    OID,
+    REGCLASS,
+    ranges,
+)
+from sqlalchemy.dialects.postgresql import JSON as PGJSON
 from sqlalchemy.dialects.postgresql.base import REGCONFIG
 from sqlalchemy.dialects.postgresql.json import JSONPathType
 from sqlalchemy.engine import processors
@@ -141,6 +153,22 @@ class SwiftInterval(INTERVAL):
     @classmethod
     def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> SwiftInterval:  # type: ignore[override]
         return cls(precision=interval.second_precision)
+
+
+class SwiftJSON(PGJSON):
+    """Sent as the text SQLAlchemy serialised, read by the codec of the connection."""
+
+    render_bind_cast = True
+
+    def result_processor(self, dialect: Any, coltype: object) -> Processor:
+        return None
+
+
+class SwiftJSONB(JSONB):
+    render_bind_cast = True
+
+    def result_processor(self, dialect: Any, coltype: object) -> Processor:
+        return None
 
 
 class SwiftJSONIndex(JSON.JSONIndexType):
@@ -282,6 +310,8 @@ COLSPECS: dict[Any, Any] = {
     INTERVAL: SwiftInterval,
     Integer: SwiftInteger,
     Interval: SwiftInterval,
+    JSON: SwiftJSON,
+    JSONB: SwiftJSONB,
     JSON.JSONIndexType: SwiftJSONIndex,
     JSON.JSONIntIndexType: SwiftJSONIntIndex,
     JSON.JSONPathType: SwiftJSONPath,
