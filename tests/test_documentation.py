@@ -122,10 +122,15 @@ def write_files(page: Path, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in filter(OURS.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
+    if "SHOP_DATABASE" in page.read_text():
+        dsn: str = request.getfixturevalue("pg_database")
+        monkeypatch.setenv("SHOP_DATABASE", dsn.replace("postgresql:", "postgresql+swift:"))
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
 
