@@ -36,6 +36,8 @@ def kernel(path: str) -> Extension:
         [path, *(f"csrc/{unit}.c" for unit in units)],
         include_dirs=["csrc"] if units else [],
         depends=sorted(glob("csrc/*.h")) if units else [],
+        # Sockets are a library of their own there.
+        libraries=["ws2_32"] if os.name == "nt" and units else [],
         extra_compile_args=COMPILE_ARGS,
     )
 

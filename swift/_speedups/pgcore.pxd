@@ -117,6 +117,8 @@ cdef class Query(Future):
     cdef Statement statement
     cdef Description description
     cdef Prepared prepared
+    # What the statement's description was when the query was written.
+    cdef Description written_as
     cdef tuple args
     cdef int kind
     cdef int shape

@@ -60,12 +60,22 @@ def use_errors(errors):
 
 cdef extern from *:
     """
+    #ifdef _WIN32
+    #include <windows.h>
+    static double swift_now(void) {
+        LARGE_INTEGER count, frequency;
+        QueryPerformanceCounter(&count);
+        QueryPerformanceFrequency(&frequency);
+        return (double)count.QuadPart / (double)frequency.QuadPart;
+    }
+    #else
     #include <time.h>
     static double swift_now(void) {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
     }
+    #endif
     """
     double swift_now() nogil
 
@@ -1263,7 +1273,7 @@ cdef class Connection:
             q.expect = AWAIT_COMMAND_COMPLETE
             if q.description is None and q.prepared is not None:
                 # What this session said of the statement, perhaps after the query was written.
-                q.description = q.prepared.description or q.statement.description
+                q.description = q.prepared.description or q.written_as or q.statement.description
             return 0
         if type == c"C":
             return self.command_complete(q, payload, length)
@@ -1857,6 +1867,7 @@ cdef class Connection:
         cdef Prepared prepared
         cdef PyObject* found = PyDict_GetItem(self.prepared, statement) if statement.named else NULL
         q.generation = statement.generation
+        q.written_as = statement.description
         if found != NULL and (<Prepared> found).generation == statement.generation:
             (<Prepared> found).used = self.clock = self.clock + 1
             prepared = None

@@ -17,6 +17,7 @@ from libc.stdint cimport uint8_t
 
 cdef extern from * nogil:
     """
+    #include <errno.h>
     #ifdef _WIN32
     #include <winsock2.h>
     typedef WSAPOLLFD swift_pollfd;

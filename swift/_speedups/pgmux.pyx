@@ -37,13 +37,22 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
+    #ifdef _WIN32
+    #include <windows.h>
+    static double swift_pg_now(void) {
+        LARGE_INTEGER count, frequency;
+        QueryPerformanceCounter(&count);
+        QueryPerformanceFrequency(&frequency);
+        return (double)count.QuadPart / (double)frequency.QuadPart;
+    }
+    #else
     #include <time.h>
-    #define SWIFT_PG_NOW() swift_pg_now()
     static double swift_pg_now(void) {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
     }
+    #endif
     /* Four buckets per power of two, from one microsecond. */
     static int swift_pg_bucket(double seconds) {
         double us = seconds * 1e6;
@@ -327,7 +336,6 @@ cdef class Multiplexer(Dispatcher):
 
     def wake_up(self):
         """Connections may have become usable again: look at what waits."""
-        cdef Connection connection
         self.drain()
 
     def check_reserved(self, Connection connection not None):
@@ -388,7 +396,7 @@ cdef class Multiplexer(Dispatcher):
         cdef Statement statement = q.statement
         if q.slow:
             self.unslow(q, connection)
-        if connection.depth == 0:
+        if connection.depth == 0 and not q.internal:
             connection.idle_since = swift_pg_now()
         if connection.reserved and connection.depth == 0 and connection.holds == 0 and not connection.waiting:
             connection.shared = False

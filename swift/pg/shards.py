@@ -401,14 +401,10 @@ class LoopShard:
         self.start()
 
     def _ping(self, link: LoopLink) -> None:
-        link.simple("")
+        ping = link.simple("")
 
         def unanswered() -> None:
-            if (
-                not link.closed
-                and link.core.in_flight
-                and pgcore.monotonic() - link.core.idle_since > PING_SECONDS
-            ):
+            if not ping.done() and not link.closed:
                 link.core.close(PgConnectionError("The server did not answer a health check."))
                 link.close()
 
