@@ -7,7 +7,9 @@ bytes that followed the handshake.
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
+import os
 import socket
 import ssl
 import time
@@ -31,6 +33,16 @@ from .actions import (
 from .errors import PgProtocolError
 
 T = TypeVar("T")
+
+# libuv stops watching a socket that was reset (POLLERR) and tells nobody, so under uvloop who waits for one looks at it
+# himself as often as this (seconds).
+LOOK_SECONDS = 0.1
+UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN, errno.EINTR)
+
+
+def needs_looks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a reset of a socket may pass unnoticed under this loop."""
+    return type(loop).__module__.partition(".")[0] == "uvloop"
 
 
 class Opened(NamedTuple):
@@ -77,6 +89,7 @@ class LoopDriver:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.looks = needs_looks(self.loop)
         self.socket: pgio.Socket | None = None
         self.frames = _Frames()
         self.deadline: float | None = None
@@ -132,7 +145,10 @@ class LoopDriver:
         connecting = socket.socket(family, socket.SOCK_STREAM)
         try:
             connecting.setblocking(False)
-            await self.loop.sock_connect(connecting, address)
+            if self.looks:
+                await self._connect(connecting, address)
+            else:
+                await self.loop.sock_connect(connecting, address)
         except BaseException:
             connecting.close()
             raise
@@ -140,9 +156,14 @@ class LoopDriver:
         self.socket = pgio.Socket(connecting)
         return connecting
 
-    async def _ready(self, *, write: bool) -> None:
-        assert self.socket is not None
-        descriptor = self.socket.fd
+    async def _connect(self, connecting: socket.socket, address: Any) -> None:
+        while (code := connecting.connect_ex(address)) in UNDER_WAY:
+            await self._ready(connecting.fileno(), write=True)
+        if code not in (0, errno.EISCONN):
+            raise OSError(code, os.strerror(code))
+
+    async def _ready(self, descriptor: int, *, write: bool) -> None:
+        """Until the socket may be ready: try, and wait again."""
         ready = self.loop.create_future()
 
         def tell() -> None:
@@ -153,9 +174,12 @@ class LoopDriver:
             self.loop.add_writer(descriptor, tell)
         else:
             self.loop.add_reader(descriptor, tell)
+        look = self.loop.call_later(LOOK_SECONDS, tell) if self.looks else None
         try:
             await ready
         finally:
+            if look is not None:
+                look.cancel()
             if write:
                 self.loop.remove_writer(descriptor)
             else:
@@ -167,14 +191,14 @@ class LoopDriver:
             sent = self.socket.write(data)
             data = data[sent:]
             if data:
-                await self._ready(write=True)
+                await self._ready(self.socket.fd, write=True)
         while not self.socket.flushed:
-            await self._ready(write=True)
+            await self._ready(self.socket.fd, write=True)
 
     async def _receive(self) -> bytes:
         assert self.socket is not None
         while (data := self.socket.read()) is None:
-            await self._ready(write=False)
+            await self._ready(self.socket.fd, write=False)
         if not data:
             raise EOFError
         return data
@@ -183,7 +207,7 @@ class LoopDriver:
         assert self.socket is not None
         self.socket.start_tls(context, server_hostname)
         while (wanted := self.socket.handshake()) is not None:
-            await self._ready(write=wanted == "write")
+            await self._ready(self.socket.fd, write=wanted == "write")
         return self.socket.tls
 
     def _close(self) -> None:

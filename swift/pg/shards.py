@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from swift._speedups import pgcore, pgmux, pgtransport
 
+from .driving import LOOK_SECONDS, needs_looks
 from .errors import (
     PgClosedError,
     PgConnectionError,
@@ -50,11 +51,6 @@ class Counters:
         self.failed_connects = 0
 
 
-# How often who waits for an answer looks at his socket himself. libuv stops watching a socket that was reset (POLLERR)
-# and tells nobody: under uvloop its queries would wait for ever.
-LOOK_SECONDS = 0.1
-
-
 class LoopShard:
     """The connections of one event loop."""
 
@@ -83,7 +79,7 @@ class LoopShard:
         mux.idle = self._became_idle
         self.mux = mux
         self.keeper: asyncio.Task[None] | None = None
-        self.looks = type(loop).__module__.partition(".")[0] == "uvloop"
+        self.looks = needs_looks(loop)
 
     # ---- size
 
