@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from swift._speedups import pgcore, pgtransport
 
 from . import errors
-from .driving import drive, drive_blocking
+from .driving import LOOK_SECONDS, drive, drive_blocking, needs_looks
 from .errors import PgConnectionError, PgTimeout
 from .options import ConnectOptions
 from .session import Session
@@ -120,6 +120,15 @@ class LoopLink(Link):
         super().__init__(options, session, core)
         self.channel = channel
         self.cancelling: asyncio.Task[None] | None = None
+        if needs_looks(channel.loop):
+            channel.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.closed:
+            return
+        if self.channel.reading:
+            self.channel.readable()
+        self.channel.loop.call_later(LOOK_SECONDS, self._look)
 
     def cancel_soon(self) -> None:
         """Nobody waits for what is in flight: tell the server, unless it is over by then."""

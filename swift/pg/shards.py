@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from swift._speedups import pgcore, pgmux, pgtransport
 
-from .driving import LOOK_SECONDS, needs_looks
 from .errors import (
     PgClosedError,
     PgConnectionError,
@@ -79,7 +78,6 @@ class LoopShard:
         mux.idle = self._became_idle
         self.mux = mux
         self.keeper: asyncio.Task[None] | None = None
-        self.looks = needs_looks(loop)
 
     # ---- size
 
@@ -106,17 +104,8 @@ class LoopShard:
         """Bring it to min_size and keep it there."""
         if self.keeper is None and not self.closing:
             self.keeper = self.loop.create_task(self._keep())
-            if self.looks:
-                self.loop.call_later(LOOK_SECONDS, self._look)
         while self.size < self.limits.min_size and not self.closing:
             self._spawn(self._open())
-
-    def _look(self) -> None:
-        for link in [*self.links]:
-            if link.core.in_flight:
-                link.channel.readable()
-        if self.links or not self.closing:
-            self.loop.call_later(LOOK_SECONDS, self._look)
 
     async def filled(self) -> None:
         """Until what is being opened is open, or failed."""
