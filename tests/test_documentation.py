@@ -131,6 +131,8 @@ def test_the_python_of_a_page_runs(
     if "SHOP_DATABASE" in page.read_text():
         dsn: str = request.getfixturevalue("pg_database")
         monkeypatch.setenv("SHOP_DATABASE", dsn.replace("postgresql:", "postgresql+swift:"))
+    if "SHOP_DSN" in page.read_text():
+        monkeypatch.setenv("SHOP_DSN", request.getfixturevalue("pg_database"))
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
 
