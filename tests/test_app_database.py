@@ -152,7 +152,7 @@ async def test_the_lifespan_and_the_first_request_find_the_database() -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("redis://localhost", "No engine serves `redis://`; use sqlite:// or memory://."),
+        ("redis://localhost", "No engine serves `redis://`; use postgresql://, sqlite:// or memory://."),
         ("app.db", "No engine serves `app.db://`"),
         ("sqlite://app.db", "names a host; a SQLite file is written `sqlite:///file.db`"),
         ("sqlite:///app.db?cache=1", "SQLite has no option `cache`"),
