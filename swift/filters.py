@@ -274,7 +274,12 @@ SENTENCES = {
     "istartswith": "starting with this, in any case",
     "endswith": "ending with this",
     "iendswith": "ending with this, in any case",
+    "regex": "matching this pattern",
+    "iregex": "matching this pattern, in any case",
     "has_key": "with this key",
+    "has_item": "with this item",
+    "contains_all": "with all of these items",
+    "overlap": "with any of these items",
 }
 
 

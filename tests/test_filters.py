@@ -355,3 +355,11 @@ def test_every_lookup_has_its_sentence() -> None:
     names += ["released__isnull", "extra__has_key", "released__year__gte"]
     made = Filters(Book, filter_fields=names)
     assert {item.name for item in made.filters} == set(names)
+
+
+def test_every_lookup_has_a_sentence_for_the_document() -> None:
+    from swift.filters import SENTENCES
+    from swift.models.lookups import LOOKUPS
+
+    # What is asked of NULL has a sentence of its own.
+    assert LOOKUPS - SENTENCES.keys() == {"isnull"}
