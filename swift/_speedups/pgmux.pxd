@@ -43,6 +43,7 @@ cdef class Multiplexer(Dispatcher):
     cdef int enqueue(self, Query q) except -1
     cdef int drain(self) except -1
     cdef int describe(self, Query q) except -1
+    cdef int ask_description(self, Statement statement, list waiting) except -1
     cdef int record(self, double seconds) except -1
 
 

@@ -71,6 +71,8 @@ DEF TOGETHER = 4
 DEF STALLED = 0.005
 # A statement that takes longer on average is slow (seconds).
 DEF SLOW = 0.02
+# How long a statement's description may take before it is asked for again (seconds).
+DEF PATIENCE = 2.0
 
 
 cdef class Multiplexer(Dispatcher):
@@ -372,18 +374,29 @@ cdef class Multiplexer(Dispatcher):
 
     cdef int describe(self, Query q) except -1:
         cdef Statement statement = q.statement
-        cdef Query d
         if statement.waiting is not None:
             statement.waiting.append(q)
             return 0
         statement.waiting = [q]
-        d = pgcore.new_query(statement)
+        return self.ask_description(statement, statement.waiting)
+
+    cdef int ask_description(self, Statement statement, list waiting) except -1:
+        cdef Query d = pgcore.new_query(statement)
         d.kind = DESCRIBE
         d.internal = True
         d.callback = Described(self, statement)
-        d.started = q.started
+        d.started = swift_pg_now()
         d.owner = self
+        self.loop.call_later(PATIENCE, self.describe_again, statement, waiting)
         return self.enqueue(d)
+
+    def describe_again(self, Statement statement not None, list waiting not None):
+        """A description that does not come, its connection having been lost say, is asked for once more.
+
+        Asking twice does no harm: whichever answer comes first lets the queries go.
+        """
+        if statement.waiting is waiting and self.closed is None:
+            self.ask_description(statement, waiting)
 
     def without_names(self):
         """Sessions change between queries (a pooler): prepared statements cannot be kept."""
@@ -492,6 +505,8 @@ cdef class Described:
     def go(self, error):
         cdef Query q
         cdef list waiting = self.statement.waiting
+        if waiting is None:
+            return
         self.statement.waiting = None
         for q in waiting:
             if q.state != PENDING:
